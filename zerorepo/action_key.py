@@ -65,7 +65,9 @@ def walk(value: Any, path: str = "") -> Iterator[Leaf]:
         for index, (_, item) in enumerate(encoded):
             yield from walk(item, f"{path}{{{index}}}")
     else:
-        raise InternalError(f"A {type(value).__name__} at `{path}` cannot be part of a key", hint="use a zerorepo Value or a plain type")
+        raise InternalError(
+            f"A {type(value).__name__} at `{path}` cannot be part of a key", hint="use a zerorepo Value or a plain type"
+        )
 
 
 def _walk_model(value: BaseModel, path: str) -> Iterator[Leaf]:

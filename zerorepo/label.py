@@ -52,7 +52,8 @@ class Label(NamedTuple):
                 raise ValueError(error.message) from None
 
         return core_schema.with_info_plain_validator_function(
-            validate, serialization=core_schema.plain_serializer_function_ser_schema(str, return_schema=core_schema.str_schema())
+            validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(str, return_schema=core_schema.str_schema()),
         )
 
 
@@ -156,7 +157,9 @@ def parse_pattern(text: str, package: str = "") -> Pattern:
         base = check_package(pkg[:-4] if pkg != "..." else "", text)
         if colon and name not in ("all", "*", "all-targets"):
             raise _bad(text, "after `...` only `:all`, `:*` or `:all-targets` may follow")
-        return Pattern(base, "", recursive=True, wildcard=True, files=bool(colon) and name != "all", negative=negative, text=text)
+        return Pattern(
+            base, "", recursive=True, wildcard=True, files=bool(colon) and name != "all", negative=negative, text=text
+        )
     if colon and name in ("all", "*", "all-targets"):
         return Pattern(check_package(pkg, text), "", wildcard=True, files=name != "all", negative=negative, text=text)
     label = parse_label(body)

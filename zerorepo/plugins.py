@@ -25,7 +25,9 @@ class RuleSet:
     """What a plugin offers; all values are import paths.
 
     ``rules``: rule or macro name to a ``Rule`` or ``MacroRule``. ``settings``: section of ``zerorepo.toml`` to a ``Value`` model.
-    ``commands``: command name to a ``typer.Typer`` or a function. ``probes``: name to an async function for ``zerorepo info``.
+    ``commands``: command name to a ``typer.Typer`` or a function. ``probes``: name to an
+    async function of the workspace folder, for ``zerorepo info``. ``templates``: name to a function that returns the files (path to
+    text) that ``zerorepo init`` writes.
     """
 
     name: str
@@ -33,6 +35,7 @@ class RuleSet:
     settings: Mapping[str, str] = field(default_factory=dict)
     commands: Mapping[str, str] = field(default_factory=dict)
     probes: Mapping[str, str] = field(default_factory=dict)
+    templates: Mapping[str, str] = field(default_factory=dict)
 
 
 def load_object(path: str) -> Any:
@@ -53,10 +56,15 @@ class Registry:
 
     def add(self, rule_set: RuleSet) -> None:
         """Add a rule set; two rules, sections or commands of one name are an error."""
-        for kind, mine, theirs in (("rule", self._rules, rule_set.rules), ("settings section", self._settings, rule_set.settings)):
+        for kind, mine, theirs in (
+            ("rule", self._rules, rule_set.rules),
+            ("settings section", self._settings, rule_set.settings),
+        ):
             for name in theirs:
                 if name in mine:
-                    raise InternalError(f"Two rule sets define the {kind} `{name}`", hint=f"the second is `{rule_set.name}`")
+                    raise InternalError(
+                        f"Two rule sets define the {kind} `{name}`", hint=f"the second is `{rule_set.name}`"
+                    )
         self._rules.update(rule_set.rules)
         self._settings.update(rule_set.settings)
         self.rule_sets.append(rule_set)
@@ -83,7 +91,11 @@ class Registry:
         """The rule called ``name``; UsageError with near misses when there is none."""
         found = self._rules.get(name)
         if found is None:
-            raise UsageError(f"Unknown rule `{name}`", where=where, hint=did_you_mean(name, self._rules) or f"known rules: {', '.join(self.rule_names)}")
+            raise UsageError(
+                f"Unknown rule `{name}`",
+                where=where,
+                hint=did_you_mean(name, self._rules) or f"known rules: {', '.join(self.rule_names)}",
+            )
         if isinstance(found, str):
             found = load_object(found)
             assert isinstance(found, (Rule, MacroRule))

@@ -29,7 +29,7 @@ class Attrs(Value):
     tags: tuple[str, ...] = ()
 
 
-AttrsT = TypeVar("AttrsT", bound=Attrs)
+AttrsT = TypeVar("AttrsT", bound=Attrs, covariant=True)
 
 
 class RuleContext(Protocol, Generic[AttrsT]):
@@ -139,7 +139,9 @@ def rule(
     return wrap
 
 
-def macro(name: str, *, attrs: type[Attrs]) -> Callable[[Callable[[Label, Any], Sequence[tuple[Label, str, Mapping[str, Any]]]]], MacroRule]:
+def macro(
+    name: str, *, attrs: type[Attrs]
+) -> Callable[[Callable[[Label, Any], Sequence[tuple[Label, str, Mapping[str, Any]]]]], MacroRule]:
     """Decorator: ``function(label, attrs)`` returns (label, rule, attributes) triples. One of them must have the macro's label."""
 
     def wrap(function: Callable[[Label, Any], Sequence[tuple[Label, str, Mapping[str, Any]]]]) -> MacroRule:

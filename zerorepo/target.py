@@ -94,7 +94,7 @@ class SourcePath(str):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
-        from pydantic_core import core_schema  # noqa: PLC0415  (pydantic has it loaded already)
+        from pydantic_core import core_schema
 
         def validate(value: Any, info: ValidationInfo) -> SourcePath:
             if isinstance(value, SourcePath):
@@ -104,8 +104,22 @@ class SourcePath(str):
             return SourcePath(_source(value, info))
 
         return core_schema.with_info_plain_validator_function(
-            validate, serialization=core_schema.plain_serializer_function_ser_schema(lambda v: "//:" + v if "/" not in v else f"//{v.rpartition('/')[0]}:{v.rpartition('/')[2]}", return_schema=core_schema.str_schema())
+            validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda v: "//:" + v if "/" not in v else f"//{v.rpartition('/')[0]}:{v.rpartition('/')[2]}",
+                return_schema=core_schema.str_schema(),
+            ),
         )
 
 
-__all__ = ["Annotated", "BeforeValidator", "Outcome", "Outputs", "Provider", "SourcePath", "TargetDecl", "TestCase", "TestReport"]
+__all__ = [
+    "Annotated",
+    "BeforeValidator",
+    "Outcome",
+    "Outputs",
+    "Provider",
+    "SourcePath",
+    "TargetDecl",
+    "TestCase",
+    "TestReport",
+]

@@ -6,7 +6,7 @@ marked ``Cosmetic`` is carried but is no part of identity. Knows nothing of dige
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -32,7 +32,7 @@ class Value(BaseModel):
     key_version: ClassVar[int] = 1
 
 
-@lru_cache(maxsize=None)
+@cache
 def identity_fields(model: type[BaseModel]) -> tuple[str, ...]:
     """Names of the fields that belong to identity, in declaration order."""
     return tuple(name for name, field in model.model_fields.items() if COSMETIC not in field.metadata)

@@ -1,0 +1,5 @@
+"""``python -m zerorepo``."""
+
+from zerorepo.cli.main import main
+
+main()

@@ -1,0 +1,86 @@
+"""Checks of the declared graph before anything runs: unknown labels, missing files, cycles. All of them exit code 2, nothing changed.
+
+Sees only what attributes declare; what rules ask for while they run is checked then. Knows nothing of traces or actions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from zerorepo.errors import CycleError, ExitCode, UsageError, did_you_mean
+from zerorepo.label import Label
+from zerorepo.table import Target, TargetTable
+
+
+class DeclaredCycle(CycleError):
+    """A cycle that the build files themselves declare."""
+
+    exit_code = ExitCode.USAGE
+
+
+def check_declared(table: TargetTable, labels: Iterable[Label]) -> None:
+    """Check the closure of ``labels`` over attribute labels. UsageError or DeclaredCycle for the first thing wrong."""
+    state: dict[Label, bool] = {}  # False while on the path, True when done
+    for start in labels:
+        if start in state:
+            continue
+        path: list[tuple[Label, list[Label]]] = []
+        _enter(table, start, None, state, path)
+        while path:
+            label, rest = path[-1]
+            if not rest:
+                state[label] = True
+                path.pop()
+                continue
+            nxt = rest.pop(0)
+            if state.get(nxt) is False:
+                ring = [each for each, _ in path]
+                ring = ring[ring.index(nxt) :]
+                start_at = ring.index(min(ring))
+                ordered = ring[start_at:] + ring[:start_at]
+                target = table.get(ordered[0])
+                raise DeclaredCycle(
+                    [str(each) for each in [*ordered, ordered[0]]], where=target.where if target else None
+                )
+            if nxt not in state:
+                _enter(table, nxt, table.get(label), state, path)
+
+
+def _enter(
+    table: TargetTable,
+    label: Label,
+    asker: Target | None,
+    state: dict[Label, bool],
+    path: list[tuple[Label, list[Label]]],
+) -> None:
+    target = table.get(label)
+    if target is None:
+        # An expansion may declare it once it is built; without one in reach nobody will.
+        if table.expanders_for(label.package):
+            state[label] = True
+            return
+        raise table.unknown(label, where=asker.where if asker else None, asked_by=str(asker.label) if asker else None)
+    _check_sources(table, target)
+    state[label] = False
+    path.append((label, target.labels()))
+
+
+def _check_sources(table: TargetTable, target: Target) -> None:
+    if target.declared_by is not None:
+        return
+    root = table.workspace.root
+    for path in target.sources():
+        if "*" in path or "?" in path or (root / path).is_file():
+            continue
+        if (root / path).is_dir():
+            raise UsageError(
+                f"`{target.label}` names the folder `{path}` as a source file",
+                where=target.where,
+                hint=f"name its files, for example `{path}/**`",
+            )
+        folder = (root / path).parent
+        names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+        near = did_you_mean(folder.joinpath(path).name, names)
+        raise UsageError(
+            f"`{target.label}` needs the file `{path}`, which does not exist", where=target.where, hint=near
+        )

@@ -1,0 +1,110 @@
+"""Build files: ``BUILD.toml`` in any folder, and the ``[[target]]`` tables of ``zerorepo.toml``, as target declarations.
+
+Finds packages, expands macros, and reports duplicates. Knows nothing of building; attributes are validated in ``table``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from zerorepo.errors import UsageError, did_you_mean
+from zerorepo.label import Label, check_name
+from zerorepo.plugins import Registry
+from zerorepo.rule import MacroRule
+from zerorepo.target import TargetDecl
+from zerorepo.tomlfile import TomlFile
+from zerorepo.workspace import CONFIG_NAME, STATE_NAME, Workspace
+
+BUILD_NAME = "BUILD.toml"
+
+
+def find_packages(workspace: Workspace) -> list[str]:
+    """Packages of the workspace, sorted: "" and every folder with a BUILD.toml, other workspaces inside it left out."""
+    return sorted({"", *_walk(workspace.root, "", _excluded(workspace))})
+
+
+def _excluded(workspace: Workspace) -> frozenset[str]:
+    return frozenset(
+        {workspace.workspace.output.strip("/"), STATE_NAME, *(path.strip("/") for path in workspace.workspace.exclude)}
+    )
+
+
+def _walk(root: Path, package: str, excluded: frozenset[str]) -> Iterator[str]:
+    try:
+        entries = sorted(os.scandir(root / package), key=lambda entry: entry.name)
+    except OSError as error:
+        raise UsageError(f"Cannot read the folder //{package}: {error.strerror}") from None
+    names = {entry.name for entry in entries}
+    if package and CONFIG_NAME in names:
+        return
+    if BUILD_NAME in names:
+        yield package
+    for entry in entries:
+        path = f"{package}/{entry.name}" if package else entry.name
+        if not entry.name.startswith(".") and path not in excluded and entry.is_dir(follow_symlinks=False):
+            yield from _walk(root, path, excluded)
+
+
+def load_package(workspace: Workspace, package: str) -> list[TargetDecl]:
+    """Targets that a package declares, macros expanded; an empty list when the folder has no build file."""
+    decls: list[TargetDecl] = []
+    if not package:
+        decls += _targets(workspace.config, workspace.registry, "")
+    path = workspace.root / package / BUILD_NAME
+    if path.is_file():
+        name = f"{package}/{BUILD_NAME}" if package else BUILD_NAME
+        build = TomlFile.load(path, name)
+        for section in build.data:
+            if section != "target":
+                hint = did_you_mean(section, ["target"]) or "a BUILD.toml holds only [[target]] tables"
+                raise UsageError(f"Unknown section `{section}`", where=build.where(section), hint=hint)
+        decls += _targets(build, workspace.registry, package)
+    seen: dict[Label, str] = {}
+    for decl in decls:
+        if decl.label in seen:
+            raise UsageError(
+                f"Two targets are called `{decl.label}`",
+                where=decl.where,
+                hint=f"the other one is at {seen[decl.label]}",
+            )
+        seen[decl.label] = decl.where
+    return decls
+
+
+def _targets(file: TomlFile, registry: Registry, package: str) -> list[TargetDecl]:
+    tables = file.data.get("target", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise UsageError("`target` must be written as [[target]] tables", where=file.where("target"))
+    decls: list[TargetDecl] = []
+    for index, table in enumerate(tables):
+        decls += _target(file, registry, package, index, dict(table))
+    return decls
+
+
+def _target(file: TomlFile, registry: Registry, package: str, index: int, table: dict[str, Any]) -> list[TargetDecl]:
+    where = file.where("target", "", index)
+    for key in ("name", "rule"):
+        value = table.get(key)
+        if not isinstance(value, str) or not value:
+            near = did_you_mean(key, [k for k in table if k not in ("name", "rule")])
+            raise UsageError(f"A [[target]] needs `{key}`, a string", where=where, hint=near)
+    name, rule_name = table.pop("name"), table.pop("rule")
+    try:
+        label = Label(package, check_name(name, name))
+    except UsageError as error:
+        raise UsageError(error.message, where=file.where("target", "name", index), hint=error.hint) from None
+    rule = registry.rule(rule_name, where=file.where("target", "rule", index))
+    try:
+        attrs = rule.attrs.model_validate(table, context={"package": package})
+    except ValidationError as error:
+        raise file.invalid(error, rule.attrs, f"target `{label}` (rule `{rule_name}`)", ("target", index)) from None
+    if isinstance(rule, MacroRule):
+        return [
+            TargetDecl(label=lbl, rule=name_, attrs=raw, where=where) for lbl, name_, raw in rule.expand(label, attrs)
+        ]
+    return [TargetDecl(label=label, rule=rule_name, attrs=table, where=where)]

@@ -1,0 +1,213 @@
+"""The command line's shape: commands, flags and help. What a command does is in its own module, imported when it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from zerorepo.cli.common import GLOBALS
+
+app = typer.Typer(
+    name="zerorepo",
+    help="The build system for repositories that models write.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Targets = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="PATTERN...", help="Target patterns: //..., //pkg/..., //pkg:all, //pkg:name, -//pkg:name."),
+]
+Jobs = Annotated[int | None, typer.Option("--jobs", "-j", help="Local actions at once; default: the number of cores.")]
+KeepGoing = Annotated[
+    bool, typer.Option("--keep-going", "-k", help="After a failure, build everything that does not need it.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", "-n", help="Show what would run and why; change nothing, ask nothing.")
+]
+Locked = Annotated[bool, typer.Option("--locked", help="Fail rather than change a checked-in lock file (CI).")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that were edited by hand.")]
+Unsafe = Annotated[
+    bool,
+    typer.Option("--unsafe", help="Run tests and commands without a sandbox. The summary and every verdict say so."),
+]
+NoWait = Annotated[
+    bool, typer.Option("--no-wait", help="Do not wait for answers of people: list what is open and stop.")
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="End with one JSON object on stdout; everything else goes to stderr.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Errors only.")]
+Events = Annotated[
+    Path | None, typer.Option("--events", metavar="FILE", help="Write every event, one JSON object a line.")
+]
+
+
+def _version(value: bool) -> None:
+    if value:
+        from zerorepo import __version__
+
+        typer.echo(f"zerorepo {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _globals(
+    directory: Annotated[
+        Path | None, typer.Option("--directory", "-C", metavar="DIR", help="Work in this folder.")
+    ] = None,
+    override: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a setting of zerorepo.toml."),
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    GLOBALS.directory, GLOBALS.overrides, GLOBALS.debug = directory, tuple(override or ()), debug
+
+
+@app.command()
+def build(
+    targets: Targets = None, jobs: Jobs = None, keep_going: KeepGoing = False, dry_run: DryRun = False, locked: Locked = False,
+    overwrite: Overwrite = False, unsafe: Unsafe = False, no_wait: NoWait = False, as_json: AsJson = False, quiet: Quiet = False, events: Events = None,
+) -> None:  # fmt: skip
+    """Build targets: run what their inputs require, take the rest from the cache."""
+    from zerorepo.cli.build_cmd import Request, run, to_options
+
+    options = to_options(
+        jobs=jobs,
+        keep_going=keep_going,
+        dry_run=dry_run,
+        locked=locked,
+        overwrite=overwrite,
+        unsafe=unsafe,
+        no_wait=no_wait,
+    )
+    raise typer.Exit(run(Request(targets or [], options, as_json=as_json, quiet=quiet, events_file=events)))
+
+
+@app.command()
+def test(
+    targets: Targets = None, jobs: Jobs = None, keep_going: KeepGoing = False, dry_run: DryRun = False, locked: Locked = False,
+    unsafe: Unsafe = False, no_wait: NoWait = False, as_json: AsJson = False, quiet: Quiet = False, events: Events = None,
+) -> None:  # fmt: skip
+    """Build the test targets that match, and report their verdicts."""
+    from zerorepo.cli.build_cmd import Request, run, to_options
+
+    options = to_options(
+        jobs=jobs, keep_going=keep_going, dry_run=dry_run, locked=locked, unsafe=unsafe, no_wait=no_wait
+    )
+    raise typer.Exit(
+        run(Request(targets or [], options, tests_only=True, as_json=as_json, quiet=quiet, events_file=events))
+    )
+
+
+@app.command()
+def query(
+    expression: Annotated[str, typer.Argument(help="For example 'deps(//...)' or 'rdeps(//..., //:spec.md)'.")],
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            help="label, label_kind, package, location, graph, mermaid, tree, json, jsonl, minrank, maxrank.",
+        ),
+    ] = "label",
+    order: Annotated[str, typer.Option("--order", help="full, deps or no.")] = "full",
+    keep_going: KeepGoing = False,
+) -> None:
+    """Ask about the target graph. Never builds and never spends."""
+    from zerorepo.cli.query_cmd import run
+
+    raise typer.Exit(run(expression, output=output, order=order, keep_going=keep_going))
+
+
+@app.command()
+def explain(
+    label: Annotated[str, typer.Argument(help="A target.")],
+    as_json: AsJson = False,
+    unsafe: Unsafe = False,
+) -> None:
+    """Say why a target would run or why it is a hit, naming the input that differs."""
+    from zerorepo.cli.explain_cmd import run
+
+    raise typer.Exit(run(label, as_json=as_json, unsafe=unsafe))
+
+
+@app.command()
+def init(
+    directory: Annotated[Path, typer.Argument(help="The new workspace; made when it does not exist.")] = Path(),
+    template: Annotated[
+        str, typer.Option("--template", "-t", help="What to start from; `--template list` shows them.")
+    ] = "",
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist; each is backed up first.")] = False,
+) -> None:
+    """Make a workspace: a zerorepo.toml and what the template needs."""
+    from zerorepo.cli.init_cmd import run
+
+    raise typer.Exit(run(directory, template, force=force))
+
+
+@app.command()
+def clean(
+    expunge: Annotated[
+        bool, typer.Option("--expunge", help="Remove .zerorepo too: cache, state, recorded answers.")
+    ] = False,
+) -> None:
+    """Remove the outputs that were built; what was edited by hand stays. The cache stays too."""
+    from zerorepo.cli.clean_cmd import run
+
+    raise typer.Exit(run(expunge=expunge))
+
+
+@app.command()
+def info(as_json: AsJson = False) -> None:
+    """Show the workspace, the cache, the rule sets, and what they say of this machine."""
+    from zerorepo.cli.info_cmd import run
+
+    raise typer.Exit(run(as_json=as_json))
+
+
+@app.command()
+def version() -> None:
+    """Show the version."""
+    _version(True)
+
+
+@app.command()
+def completion(shell: Annotated[str, typer.Argument(help="bash, zsh or fish.")]) -> None:
+    """Print the completion script of a shell: `eval "$(zerorepo completion bash)"`."""
+    from zerorepo.cli.completion_cmd import run
+
+    raise typer.Exit(run(shell))
+
+
+_BUILTIN = frozenset({"build", "test", "query", "explain", "init", "clean", "info", "version", "completion"})
+
+
+def make_app(argv: list[str]) -> Any:
+    """The command tree. Rule sets' commands are loaded only when a command line may mean one of them."""
+    words = [word for word in argv if not word.startswith("-")]
+    if not any(word in _BUILTIN for word in words[:3]):
+        _add_plugin_commands(words)
+    return typer.main.get_command(app)
+
+
+def _add_plugin_commands(words: list[str]) -> None:
+    from zerorepo.cli.common import registry
+    from zerorepo.plugins import load_object
+
+    known = registry().commands
+    named = [word for word in words if word in known]
+    for name in named or known:
+        command: Any = load_object(known[name])
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)

@@ -1,0 +1,75 @@
+"""What the commands share: the global options, loading the workspace, printing. Knows nothing of any one command."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zerorepo.errors import UsageError
+from zerorepo.label import Pattern, parse_pattern
+from zerorepo.plugins import Registry, installed
+from zerorepo.workspace import Workspace, find_root
+
+
+@dataclass(slots=True)
+class Globals:
+    """Global options of this invocation."""
+
+    directory: Path | None = None
+    overrides: tuple[str, ...] = ()
+    debug: bool = False
+    registry: Registry | None = None
+
+
+GLOBALS = Globals()
+
+
+def registry() -> Registry:
+    """All installed rule sets, loaded once."""
+    if GLOBALS.registry is None:
+        GLOBALS.registry = installed()
+    return GLOBALS.registry
+
+
+def start_folder() -> Path:
+    """Where the command was told to work."""
+    folder = (GLOBALS.directory or Path.cwd()).resolve()
+    if not folder.is_dir():
+        raise UsageError(f"There is no folder {folder}", hint="--directory names the workspace or a folder in it")
+    return folder
+
+
+def load_workspace() -> Workspace:
+    """The workspace around the start folder."""
+    return Workspace.load(find_root(start_folder()), registry(), GLOBALS.overrides)
+
+
+def current_package(workspace: Workspace) -> str:
+    """The package that relative patterns refer to: the start folder's path in the workspace."""
+    relative = os.path.relpath(start_folder(), workspace.root.resolve())
+    return "" if relative == "." else relative.replace(os.sep, "/")
+
+
+def patterns(workspace: Workspace, texts: list[str]) -> list[Pattern]:
+    """Target patterns of the command line, relative to where it runs."""
+    package = current_package(workspace)
+    return [parse_pattern(text, package) for text in texts]
+
+
+def say(text: str = "") -> None:
+    """A line for people, to stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def emit(text: str) -> None:
+    """The command's result, to stdout."""
+    print(text, flush=True)
+
+
+def emit_json(body: Any) -> None:
+    """The command's result for machines: one JSON value on stdout."""
+    print(json.dumps(body, ensure_ascii=False, indent=2, default=str), flush=True)

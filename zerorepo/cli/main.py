@@ -1,0 +1,56 @@
+"""The outermost frame: cheap answers without loading the command line, errors as text and exit codes, never a traceback.
+
+``--debug`` shows the traceback. Knows nothing of any command.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Entry point of the ``zerorepo`` command."""
+    if sys.argv[1:] in (["version"], ["--version"]):
+        from zerorepo import __version__
+
+        print(f"zerorepo {__version__}")
+        return
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(argv: list[str]) -> int:
+    """Run one command line and return its exit code."""
+    from click.exceptions import Abort, ClickException, Exit
+
+    from zerorepo.cli.app import make_app
+    from zerorepo.cli.common import GLOBALS, say
+    from zerorepo.errors import ExitCode, ZeroRepoError
+
+    try:
+        code = make_app(argv)(argv, standalone_mode=False, prog_name="zerorepo")
+        return int(code or 0)
+    except ZeroRepoError as error:
+        if GLOBALS.debug:
+            raise
+        say(f"ERROR: {error.render()}")
+        return int(error.exit_code)
+    except Exit as error:
+        return int(error.exit_code)
+    except ClickException as error:
+        error.show()
+        return int(ExitCode.USAGE)
+    except (KeyboardInterrupt, Abort):
+        say("Interrupted")
+        return int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return int(ExitCode.OK)
+    except Exception as error:  # the outermost frame: no traceback reaches a user
+        if GLOBALS.debug:
+            raise
+        say(f"ERROR: {type(error).__name__}: {error}\n  (a bug in ZeroRepo; --debug shows where)")
+        return int(ExitCode.BUILD_FAILED)
+
+
+if __name__ == "__main__":
+    main()

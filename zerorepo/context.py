@@ -1,0 +1,274 @@
+"""The engine's side of ``RuleContext``: answers requests and records them. Knows nothing of whether the record will be used.
+
+``Answers`` gives the answer to any request as a digest; it serves both a running rule and the rebuilder, so the two cannot
+disagree on what an input's digest is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.resources
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+from zerorepo.action import Action
+from zerorepo.action_key import blobs_in, key_of, manifest
+from zerorepo.cas import Cas
+from zerorepo.digest import Digest
+from zerorepo.errors import InternalError, TargetFailed
+from zerorepo.executors.local import LocalExecutor
+from zerorepo.label import Label, parse_label
+from zerorepo.rule import Attrs
+from zerorepo.scheduler import Job
+from zerorepo.sources import SourceTree
+from zerorepo.table import Target
+from zerorepo.target import Outputs, Provider, TargetDecl
+from zerorepo.trace import ProviderRecord, Request, Trace
+from zerorepo.values import Value
+from zerorepo.workspace import Workspace
+
+AttrsT = TypeVar("AttrsT", bound=Attrs)
+ProviderT = TypeVar("ProviderT", bound=Provider)
+SettingsT = TypeVar("SettingsT", bound=Value)
+
+ABSENT = "absent"
+
+
+class Built:
+    """A target that succeeded in this build: its trace, and its providers, decoded when first asked for."""
+
+    __slots__ = ("_decoded", "label", "ran", "reasons", "trace")
+
+    def __init__(self, label: Label, trace: Trace, ran: bool, reasons: Sequence[str] = ()) -> None:
+        self.label = label
+        self.trace = trace
+        self.ran = ran
+        self.reasons = tuple(reasons)
+        self._decoded: dict[type[Provider], Provider] = {}
+
+    def record(self, type_name: str) -> ProviderRecord | None:
+        """The stored form of a provider."""
+        return next((record for record in self.trace.providers if record.type == type_name), None)
+
+    def provider(self, type_: type[ProviderT]) -> ProviderT:
+        """The value; TargetFailed when the target has no such provider."""
+        found = self._decoded.get(type_)
+        if found is None:
+            record = self.record(type_.__name__)
+            if record is None:
+                have = ", ".join(r.type for r in self.trace.providers)
+                raise TargetFailed(f"`{self.label}` provides no {type_.__name__}", hint=f"it provides {have}")
+            found = type_.model_validate_json(record.json)
+            self._decoded[type_] = found
+        assert isinstance(found, type_)
+        return found
+
+
+Demand = Callable[[Label, Job[Built]], Awaitable[Built]]
+
+
+class Answers:
+    """Digests of the present state of everything a rule may ask for."""
+
+    def __init__(self, workspace: Workspace, sources: SourceTree, options: Mapping[str, Any], demand: Demand) -> None:
+        self.workspace = workspace
+        self.sources = sources
+        self.options = options
+        self.demand = demand
+        self._resources: dict[str, bytes] = {}
+
+    async def all(self, requests: Sequence[Request], job: Job[Built]) -> list[str]:
+        """Answers to requests made together; providers are demanded in parallel."""
+        if len(requests) == 1:
+            return [await self.one(requests[0].kind, requests[0].name, job)]
+        return list(await gather(*(self.one(request.kind, request.name, job) for request in requests)))
+
+    async def one(self, kind: str, name: str, job: Job[Built]) -> str:
+        """The answer to one request."""
+        if kind == "provider":
+            label, _, type_name = name.rpartition(" ")
+            record = (await self.demand(parse_label(label), job)).record(type_name)
+            return record.digest if record else ABSENT
+        if kind == "source":
+            return str(self.sources.digest(name) or ABSENT)
+        if kind == "glob":
+            include, exclude = json.loads(name)
+            return str(key_of(self.sources.glob(include, exclude), self.sources_function))
+        if kind == "resource":
+            return str(self.sources_function.of_bytes(self.resource(name)))
+        if kind == "setting":
+            return self.setting(name)
+        if kind == "option":
+            return json.dumps(self.options.get(name))
+        raise InternalError(f"a request of the unknown kind `{kind}`")
+
+    @property
+    def sources_function(self) -> Any:
+        """The digest function in use."""
+        return self.workspace.cache.digest
+
+    def setting(self, section: str) -> str:
+        """Identity of a settings section, readable, so that ``explain`` can name the key that changed."""
+        shown = manifest(self.workspace.settings(section), self.sources_function)
+        return json.dumps(shown, ensure_ascii=False)
+
+    def resource(self, name: str) -> bytes:
+        """A file shipped with a Python package, ``package:path``."""
+        data = self._resources.get(name)
+        if data is None:
+            package, _, path = name.partition(":")
+            try:
+                data = importlib.resources.files(package).joinpath(path).read_bytes()
+            except (OSError, ModuleNotFoundError) as error:
+                raise InternalError(f"The rule set's file {name} cannot be read: {error}") from error
+            self._resources[name] = data
+        return data
+
+
+class TargetContext(Generic[AttrsT]):
+    """See ``zerorepo.rule.RuleContext``. One per run of a rule implementation."""
+
+    def __init__(self, target: Target, job: Job[Built], answers: Answers, executor: LocalExecutor) -> None:
+        self._target = target
+        self._job = job
+        self._answers = answers
+        self._executor = executor
+        self._cas: Cas = executor.cas
+        self._groups: list[tuple[Request, ...]] = []
+        self._outputs: dict[str, tuple[str, bool]] = {}
+        self._declared: list[TargetDecl] = []
+        self._updates: dict[str, str] = {}
+        self.actions: list[tuple[Action, Digest, bool]] = []
+
+    @property
+    def label(self) -> Label:
+        return self._target.label
+
+    @property
+    def attrs(self) -> Any:
+        return self._target.attrs
+
+    def _record(self, *requests: Request) -> None:
+        if requests:
+            self._groups.append(requests)
+
+    async def provider(self, label: Label, type_: type[ProviderT]) -> ProviderT:
+        return (await self.providers([label], type_))[0]
+
+    async def providers(self, labels: Iterable[Label], type_: type[ProviderT]) -> list[ProviderT]:
+        wanted = list(labels)
+        built = await gather(*(self._answers.demand(label, self._job) for label in wanted))
+        values = [each.provider(type_) for each in built]
+        records = [each.record(type_.__name__) for each in built]
+        self._record(
+            *(
+                Request("provider", f"{label} {type_.__name__}", r.digest)
+                for label, r in zip(wanted, records, strict=True)
+                if r
+            )
+        )
+        return values
+
+    async def source(self, path: str) -> Digest:
+        found = await self.source_or_none(path)
+        if found is None:
+            raise TargetFailed(
+                f"`{self.label}` needs the file `{path}`, which does not exist", where=self._target.where
+            )
+        return found
+
+    async def source_or_none(self, path: str) -> Digest | None:
+        found = self._answers.sources.digest(path)
+        if found is not None and not self._cas.has(found):
+            found = self._cas.put(self._answers.sources.read(path))
+        self._record(Request("source", path, str(found or ABSENT)))
+        return found
+
+    async def glob(self, include: Sequence[str], exclude: Sequence[str] = ()) -> tuple[str, ...]:
+        name = json.dumps([list(include), list(exclude)])
+        self._record(Request("glob", name, await self._answers.one("glob", name, self._job)))
+        return self._answers.sources.glob(include, exclude)
+
+    async def resource(self, package: str, name: str) -> bytes:
+        path = f"{package}:{name}"
+        self._record(Request("resource", path, await self._answers.one("resource", path, self._job)))
+        return self._answers.resource(path)
+
+    async def setting(self, section: str, model: type[SettingsT]) -> SettingsT:
+        found = self._answers.workspace.settings(section)
+        if not isinstance(found, model):
+            raise InternalError(f"[{section}] is a {type(found).__name__}, not a {model.__name__}")
+        self._record(Request("setting", section, self._answers.setting(section)))
+        return found
+
+    async def option(self, name: str) -> Any:
+        value = self._answers.options.get(name)
+        self._record(Request("option", name, json.dumps(value)))
+        return value
+
+    async def run(self, action: Action) -> Any:
+        return (await self.run_all([action]))[0]
+
+    async def run_all(self, actions: Iterable[Action]) -> list[Any]:
+        wanted = list(actions)
+        ran = await gather(*(self._executor.run(action, self.label) for action in wanted))
+        self.actions += [(action, each.key, each.cached) for action, each in zip(wanted, ran, strict=True)]
+        self._record(
+            *(Request("action", f"{type(a).mnemonic} {r.key.hex}", "") for a, r in zip(wanted, ran, strict=True))
+        )
+        return [each.result for each in ran]
+
+    def read(self, digest: Digest) -> bytes:
+        return self._cas.get(digest)
+
+    def write(self, data: bytes) -> Digest:
+        return self._cas.put(data)
+
+    def output(self, path: str, content: Digest | bytes, *, executable: bool = False) -> None:
+        if not path or path.startswith("/") or any(part in ("", ".", "..") for part in path.split("/")):
+            raise TargetFailed(
+                f"`{self.label}` declares the output `{path}`, which is no path inside the output folder",
+                where=self._target.where,
+            )
+        digest = self._cas.put(content) if isinstance(content, bytes) else content
+        if path in self._outputs and self._outputs[path] != (str(digest), executable):
+            raise TargetFailed(f"`{self.label}` declares the output `{path}` twice", where=self._target.where)
+        self._outputs[path] = (str(digest), executable)
+
+    def update_source(self, path: str, content: bytes) -> None:
+        self._updates[path] = str(self._cas.put(content))
+
+    def declare(self, label: Label, rule: str, attrs: Mapping[str, Any]) -> None:
+        if not self._target.rule.expands:
+            raise InternalError(
+                f"the rule `{self._target.rule.name}` declares targets but is not registered with expands=True"
+            )
+        self._declared.append(TargetDecl(label=label, rule=rule, attrs=dict(attrs)))
+
+    def trace(self, result: Provider | Sequence[Provider] | None) -> Trace:
+        """What was asked and what came out."""
+        values = [] if result is None else [result] if isinstance(result, Provider) else list(result)
+        files = {path: Digest.parse(digest) for path, (digest, _) in sorted(self._outputs.items())}
+        modes = tuple(path for path, (_, executable) in sorted(self._outputs.items()) if executable)
+        values.append(Outputs(files=files, executable=modes))
+        function = self._cas.function
+        return Trace(
+            tuple(self._groups),
+            tuple(ProviderRecord(type(v).__name__, v.model_dump_json(), str(key_of(v, function))) for v in values),
+            dict(sorted(self._outputs.items())),
+            tuple((str(d.label), d.rule, d.attrs) for d in self._declared),
+            dict(self._updates),
+            tuple(dict.fromkeys(str(digest) for v in values for digest in blobs_in(v))),
+        )
+
+
+async def gather(*awaitables: Awaitable[Any]) -> list[Any]:
+    """``asyncio.gather`` that lets every part end before the first error is raised, so that no request is left in the air."""
+    if len(awaitables) == 1:
+        return [await awaitables[0]]
+    results = await asyncio.gather(*awaitables, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return list(results)

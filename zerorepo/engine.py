@@ -1,0 +1,321 @@
+"""The engine: one build of one workspace. Joins table, rebuilder, scheduler, executor and outputs; each of them knows its part only.
+
+A target is built so: find its traces, let the rebuilder decide; on a hit take what came out; else run the rule's implementation,
+whose requests come back here. Then its outputs are brought about and its expansion is declared.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from zerorepo.action_cache import ActionCache
+from zerorepo.action_key import key_of, manifest
+from zerorepo.cas import Cas
+from zerorepo.context import Answers, Built, TargetContext, gather
+from zerorepo.digest import Digest
+from zerorepo.errors import BuildError, InternalError, TargetFailed, ZeroRepoError
+from zerorepo.events import EventStream, State, Unit, transition
+from zerorepo.executors.local import LocalExecutor, WouldRun
+from zerorepo.fileio import write_atomic
+from zerorepo.label import Label, Pattern, parse_label
+from zerorepo.outputs import OutputTree
+from zerorepo.rebuilder import Decision, Present, decide
+from zerorepo.scheduler import BuildStopped, DependencyFailed, Job, Scheduler
+from zerorepo.sources import SourceTree
+from zerorepo.store import Store
+from zerorepo.table import Target, TargetTable
+from zerorepo.target import TargetDecl
+from zerorepo.trace import LastBuild, Trace, TraceStore
+from zerorepo.workspace import STATE_NAME, Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """How to build. ``extra`` are options that rule sets ask for by name (``unsafe``, ``no_wait``)."""
+
+    jobs: int | None = None
+    keep_going: bool = False
+    dry_run: bool = False
+    locked: bool = False
+    overwrite: bool = False
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class BuildResult:
+    """What became of the requested targets. ``failed`` holds the errors of targets that failed by themselves."""
+
+    built: dict[Label, Built] = field(default_factory=dict)
+    failed: dict[Label, BaseException] = field(default_factory=dict)
+    skipped: dict[Label, str] = field(default_factory=dict)
+    """Label to why: a dependency failed, or the build stopped."""
+    would_run: dict[Label, list[str]] = field(default_factory=dict)
+    """Dry run: label to reasons."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything asked for is there."""
+        return not self.failed and not self.skipped
+
+
+class Engine:
+    """One build. Use as ``async with Engine(...) as engine``."""
+
+    def __init__(
+        self, workspace: Workspace, options: BuildOptions | None = None, events: EventStream | None = None
+    ) -> None:
+        self.workspace = workspace
+        self.options = options or BuildOptions()
+        self.events = events or EventStream()
+        self.table = TargetTable(workspace)
+        function = workspace.cache.digest
+        self.shared = Store(workspace.cache_dir / str(function))
+        self.local = Store(workspace.state_dir / "state")
+        self.cas = Cas(self.shared, workspace.cache_dir / str(function) / "blobs", function, self._damaged)
+        self.traces = TraceStore(self.shared, self.local)
+        hidden = frozenset({workspace.workspace.output.strip("/"), STATE_NAME})
+        self.sources = SourceTree(workspace.root, self.local, function, hidden)
+        self.outputs = OutputTree(
+            workspace.output_dir, self.local, function, self.cas.get, self._edited, overwrite=self.options.overwrite
+        )
+        jobs = self.options.jobs or workspace.build.jobs or os.cpu_count() or 1
+        self.scheduler: Scheduler[Built] = Scheduler(
+            self._work,
+            keep_going=self.options.keep_going or self.options.dry_run,
+            pools={**workspace.build.pools, "cpu": jobs},
+        )
+        self.answers = Answers(workspace, self.sources, self.options.extra, self._demand)
+        cache = ActionCache(self.shared, self.cas)
+        self.executor = LocalExecutor(
+            workspace, self.cas, cache, self.scheduler, self.events, self.options.extra, dry_run=self.options.dry_run
+        )
+        self.decisions: dict[Label, Decision] = {}
+        self._units: dict[Label, Unit] = {}
+
+    async def __aenter__(self) -> Engine:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.scheduler.cancel()
+        await self.executor.close()
+        self.shared.close()
+        self.local.close()
+
+    def _damaged(self, digest: Digest) -> None:
+        self.events.note("damaged blob discarded", digest=str(digest))
+
+    def _edited(self, label: str, path: str) -> None:
+        self.events.note("edited output left alone", label, path=f"{self.workspace.workspace.output}/{path}")
+
+    # --- asking for targets
+
+    async def build(self, patterns: Sequence[Pattern], *, tests_only: bool = False) -> BuildResult:
+        """Build every target that the patterns match, expanded ones too. UsageError when a pattern matches nothing."""
+        return await self.collect(await self.match(patterns, tests_only=tests_only))
+
+    async def match(self, patterns: Sequence[Pattern], *, tests_only: bool = False) -> list[Label]:
+        """Labels that the patterns match; expansions that may declare matching targets are built on the way."""
+        done: set[Label] = set()
+        while True:
+            todo = [target for target in self._expanders(patterns) if target.label not in done]
+            if not todo:
+                break
+            done.update(target.label for target in todo)
+            await asyncio.gather(*(self.scheduler.demand(target.label) for target in todo), return_exceptions=True)
+        matched: dict[Label, None] = {}
+        for pattern in patterns:
+            found = [target.label for target in self.table.all() if self._selects(pattern, target, tests_only)]
+            if pattern.negative:
+                for label in found:
+                    matched.pop(label, None)
+                continue
+            if not found and not pattern.wildcard and not tests_only and not any(self._failed(label) for label in done):
+                raise self.table.unknown(pattern.label)
+            matched.update(dict.fromkeys(found))
+        # What failed while expanding belongs to the result: it is why targets may be missing.
+        return [*matched, *(label for label in done if label not in matched and self._failed(label))]
+
+    def _expanders(self, patterns: Sequence[Pattern]) -> list[Target]:
+        found: dict[Label, Target] = {}
+        for pattern in patterns:
+            if pattern.negative or (not pattern.wildcard and self.table.get(pattern.label)):
+                continue
+            for target in self.table.expanders_for(pattern.package, below=pattern.recursive):
+                if not target.manual:
+                    found[target.label] = target
+        return list(found.values())
+
+    @staticmethod
+    def _selects(pattern: Pattern, target: Target, tests_only: bool) -> bool:
+        if tests_only and not target.rule.test:
+            return False
+        if not pattern.matches(target.label):
+            return False
+        return not (pattern.wildcard and target.manual and not pattern.negative)
+
+    def _failed(self, label: Label) -> bool:
+        return any(job.key == label and job.error is not None for job in self.scheduler.jobs())
+
+    async def collect(self, labels: Sequence[Label]) -> BuildResult:
+        """Build these labels and say what became of everything that was demanded in this build."""
+        await asyncio.gather(*(self.scheduler.demand(label) for label in labels), return_exceptions=True)
+        result = BuildResult()
+        for job in self.scheduler.jobs():
+            assert isinstance(job.key, Label)
+            if isinstance(job.error, WouldRun):
+                result.would_run[job.key] = [*self._reasons(job.key), job.error.message]
+            elif isinstance(job.error, (DependencyFailed, BuildStopped)):
+                result.skipped[job.key] = job.error.message
+            elif job.error is not None:
+                result.failed[job.key] = job.error
+            elif job.value is not None:
+                result.built[job.key] = job.value
+        return result
+
+    def _reasons(self, label: Label) -> list[str]:
+        decision = self.decisions.get(label)
+        return decision.reasons() if decision else []
+
+    async def _demand(self, label: Label, asker: Job[Built]) -> Built:
+        if self.table.get(label) is None:
+            await self._expand_for(label, asker)
+        return await self.scheduler.demand(label, asker)
+
+    async def _expand_for(self, label: Label, asker: Job[Built]) -> None:
+        """Build expansions, nearest first, until one declares ``label``; those that wait for the asker cannot."""
+        tried: set[Label] = set()
+        while self.table.get(label) is None:
+            candidates = [
+                t
+                for t in self.table.expanders_for(label.package)
+                if t.label not in tried and not self.scheduler.would_cycle(asker, t.label)
+            ]
+            if not candidates:
+                target = self.table.get(asker.key) if isinstance(asker.key, Label) else None
+                raise self.table.unknown(label, where=target.where if target else None, asked_by=str(asker.key))
+            nearest = candidates[0]
+            tried.add(nearest.label)
+            await self.scheduler.demand(nearest.label, asker)
+
+    # --- building one target
+
+    async def _work(self, job: Job[Built]) -> Built:
+        label = job.key
+        assert isinstance(label, Label)
+        target = self.table.get(label)
+        if target is None:
+            raise self.table.unknown(label)
+        unit = self._units[label] = Unit("target", str(label), str(label), target.rule.name)
+        try:
+            return await self._build(target, job, unit)
+        except (DependencyFailed, BuildStopped, asyncio.CancelledError, WouldRun) as error:
+            transition(self.events, unit, State.SKIPPED, why=str(error))
+            raise
+        except ZeroRepoError as error:
+            if error.where is None and isinstance(error, BuildError):
+                error.where = target.where
+            transition(self.events, unit, State.FAILED, error=error.render(), origin=str(error.origin))
+            raise
+        except Exception as error:  # a worker's edge: a rule's bug fails its target and names it
+            transition(self.events, unit, State.FAILED, error=str(error), origin="bug")
+            raise InternalError(
+                f"The rule `{target.rule.name}` broke on `{label}`: {type(error).__name__}: {error}",
+                where=target.where,
+                hint="this is a bug in the rule set; --debug shows the traceback",
+            ) from error
+
+    async def _build(self, target: Target, job: Job[Built], unit: Unit) -> Built:
+        transition(self.events, unit, State.CHECKING)
+        function = self.cas.function
+        described = {
+            "label": target.label,
+            "rule": target.rule.name,
+            "version": target.rule.version,
+            "attrs": target.attrs,
+        }
+        identity, shown = key_of(described, function), manifest(described, function)
+        last = self.traces.last(target.label)
+        present = Present(shown, last, self.traces.get(identity))
+        decision = await decide(present, lambda requests: self.answers.all(requests, job), self._unusable)
+        self.decisions[target.label] = decision
+        previous = last.outputs if last else []
+        if decision.trace is not None:
+            built = Built(target.label, decision.trace, ran=False)
+            self._finish(target, decision.trace, previous)
+            if last is None or last.identity != str(identity) or set(last.outputs) != set(decision.trace.outputs):
+                self._remember(target, identity, shown, decision.trace, [], [])
+            transition(self.events, unit, State.CACHED)
+            return built
+        if self.scheduler.stopping:
+            raise BuildStopped
+        transition(self.events, unit, State.RUNNING, reasons=decision.reasons())
+        context: TargetContext[Any] = TargetContext(target, job, self.answers, self.executor)
+        trace = context.trace(await target.rule.implementation(context))
+        self._finish(target, trace, previous)
+        self.traces.put(identity, trace)
+        self._remember(target, identity, shown, trace, context.actions, decision.reasons())
+        transition(self.events, unit, State.DONE, reasons=decision.reasons())
+        return Built(target.label, trace, ran=True, reasons=decision.reasons())
+
+    def _unusable(self, trace: Trace) -> str:
+        """Why a trace that holds cannot be used; "" when it can."""
+        files = trace.output_digests()
+        if self.outputs.intact(files):
+            files = {}
+        needed = {*files.values(), *map(Digest.parse, trace.updates.values()), *map(Digest.parse, trace.blobs)} - (
+            set() if files else set(trace.output_digests().values())
+        )
+        gone = [digest for digest in needed if not self.cas.has(digest)]
+        return f"the cache no longer has {len(gone)} of its results" if gone else ""
+
+    def _finish(self, target: Target, trace: Trace, previous: Sequence[str]) -> None:
+        """Effects of a built target on the world: expansion, checked-in files, outputs. The same for a hit and a run."""
+        if trace.declared:
+            self.table.expand(
+                target.label,
+                (TargetDecl(label=parse_label(label), rule=rule, attrs=attrs) for label, rule, attrs in trace.declared),
+            )
+        self._update_sources(target, trace)
+        if self.options.dry_run:
+            return
+        modes = [path for path, (_, executable) in trace.outputs.items() if executable]
+        self.outputs.ensure(str(target.label), trace.output_digests(), modes, previous)
+
+    def _update_sources(self, target: Target, trace: Trace) -> None:
+        for path, text in trace.updates.items():
+            digest = Digest.parse(text)
+            if self.sources.digest(path) == digest or self.options.dry_run:
+                continue
+            if self.options.locked:
+                raise TargetFailed(
+                    f"`{path}` is out of date and --locked forbids changing it",
+                    where=target.where,
+                    hint=f"run `zerorepo build {target.label}` without --locked and check `{path}` in",
+                )
+            write_atomic(self.workspace.root / path, self.cas.get(digest), durable=True)
+            self.sources.forget(path)
+            self.events.note("updated", str(target.label), path=path)
+
+    def _remember(
+        self,
+        target: Target,
+        identity: Digest,
+        shown: Mapping[str, str],
+        trace: Trace,
+        actions: Sequence[Any],
+        reasons: list[str],
+    ) -> None:
+        if self.options.dry_run:
+            return
+        requests = [(request.kind, request.name, request.answer) for group in trace.groups for request in group]
+        kept = [(type(action).mnemonic, key.hex, manifest(action, self.cas.function)) for action, key, _ in actions]
+        self.traces.put_last(
+            target.label, LastBuild(str(identity), shown, requests, kept, reasons, list(trace.outputs))
+        )
+
+
+__all__ = ["BuildOptions", "BuildResult", "Engine", "gather"]

@@ -1,0 +1,1 @@
+"""Where actions are executed. One executor so far: ``local``, in this process."""

@@ -1,0 +1,55 @@
+"""What can go wrong in a query, shown with a caret under the place in the expression.
+
+QuerySyntaxError (exit code 2): the expression is not one. QueryEvaluationError (exit code 7): it is one, and cannot be
+answered. Knows nothing of graphs or of the grammar.
+"""
+
+from __future__ import annotations
+
+from zerorepo.errors import ExitCode, QueryError
+
+
+def caret_lines(expression: str, column: int) -> list[str]:
+    """The line of the expression that holds offset ``column``, and a caret under it."""
+    column = max(0, min(column, len(expression)))
+    start = expression.rfind("\n", 0, column) + 1
+    end = expression.find("\n", column)
+    line = expression[start : end if end >= 0 else len(expression)]
+    # A tab would shift the caret, so it is shown as one space.
+    shown = "".join(char if char.isprintable() else " " for char in line)
+    return [f"  {shown}", f"  {' ' * (column - start)}^"]
+
+
+class PointedQueryError(QueryError):
+    """A query error that knows its place: ``column`` counts characters of ``expression`` from 0, None when unknown."""
+
+    def __init__(
+        self, message: str, *, column: int | None = None, expression: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.column = column
+        self.expression = expression
+
+    def locate(self, column: int) -> None:
+        """Remember the place unless a more exact one is known already."""
+        if self.column is None:
+            self.column = column
+
+    def render(self) -> str:
+        """The message, the line of the expression with a caret, and the hint."""
+        lines = [self.message]
+        if self.expression is not None and self.column is not None:
+            lines += caret_lines(self.expression, self.column)
+        if self.hint:
+            lines += [f"  {line}" for line in self.hint.splitlines()]
+        return "\n".join(lines)
+
+
+class QuerySyntaxError(PointedQueryError):
+    """The expression does not follow the grammar, or an option of the query is not one."""
+
+    exit_code = ExitCode.USAGE
+
+
+class QueryEvaluationError(PointedQueryError):
+    """The expression is well formed and cannot be answered: unknown target, bad regular expression, no such variable."""

@@ -1,0 +1,82 @@
+"""Splits a query expression into words, punctuation and keywords, as Bazel's lexer does.
+
+Knows nothing of the grammar. A quoted word may hold anything but its own quote; it is never a keyword.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from zerorepo.query.errors import QuerySyntaxError
+
+KEYWORDS = frozenset({"let", "in", "set", "union", "except", "intersect"})
+_PUNCTUATION = frozenset("(),=+-^")
+_WORD_MARKS = frozenset("*/@.-_:$~[]")
+
+
+class TokenKind(StrEnum):
+    """What a token is; punctuation and keywords are told apart by their text."""
+
+    WORD = "word"
+    KEYWORD = "keyword"
+    PUNCTUATION = "punctuation"
+    END = "end"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """``column`` is the offset in the expression, from 0."""
+
+    kind: TokenKind
+    text: str
+    column: int
+
+    def is_(self, text: str) -> bool:
+        """Whether this is the given punctuation or keyword (never a word that happens to read the same)."""
+        return self.text == text and self.kind in (TokenKind.KEYWORD, TokenKind.PUNCTUATION)
+
+
+def is_word_character(char: str) -> bool:
+    """Whether an unquoted word may hold it."""
+    return char.isalnum() or char in _WORD_MARKS
+
+
+def tokenize(text: str) -> list[Token]:
+    """All tokens, an END token last. QuerySyntaxError on an unclosed quote or a character that needs quoting."""
+    tokens: list[Token] = []
+    position = 0
+    while position < len(text):
+        char = text[position]
+        if char.isspace():
+            position += 1
+        elif char in "\"'":
+            end = text.find(char, position + 1)
+            if end < 0:
+                raise QuerySyntaxError(
+                    "Syntax error: this quote is never closed",
+                    column=position,
+                    expression=text,
+                    hint=f"close it with another {char}",
+                )
+            tokens.append(Token(TokenKind.WORD, text[position + 1 : end], position))
+            position = end + 1
+        elif char in _PUNCTUATION:
+            tokens.append(Token(TokenKind.PUNCTUATION, char, position))
+            position += 1
+        elif is_word_character(char):
+            end = position
+            while end < len(text) and is_word_character(text[end]):
+                end += 1
+            word = text[position:end]
+            tokens.append(Token(TokenKind.KEYWORD if word in KEYWORDS else TokenKind.WORD, word, position))
+            position = end
+        else:
+            raise QuerySyntaxError(
+                f"Syntax error: unexpected character {char!r}",
+                column=position,
+                expression=text,
+                hint='put quotes around words with such characters, as in "//a:b%c"',
+            )
+    tokens.append(Token(TokenKind.END, "", len(text)))
+    return tokens

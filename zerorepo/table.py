@@ -1,0 +1,154 @@
+"""The target table of one build: every declared target by label, with its rule and validated attributes.
+
+Static targets come from build files, package by package, when first looked at; expanded ones are added as expansions are
+built. Knows nothing of traces or of running anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from zerorepo.buildfile import find_packages, load_package
+from zerorepo.errors import InternalError, UsageError, did_you_mean
+from zerorepo.label import Label
+from zerorepo.rule import Attrs, Rule
+from zerorepo.target import SourcePath, TargetDecl
+from zerorepo.workspace import Workspace
+
+
+class Target:
+    """One instance of a rule. ``declared_by`` is the expansion that made it, None for a static target."""
+
+    __slots__ = ("attrs", "declared_by", "label", "rule", "where")
+
+    def __init__(self, label: Label, rule: Rule, attrs: Attrs, where: str, declared_by: Label | None) -> None:
+        self.label = label
+        self.rule = rule
+        self.attrs = attrs
+        self.where = where
+        self.declared_by = declared_by
+
+    @property
+    def manual(self) -> bool:
+        """Whether wildcards pass it over."""
+        return "manual" in self.attrs.tags
+
+    def labels(self) -> list[Label]:
+        """Labels in its attributes: its declared dependencies, in order, once each."""
+        return list(dict.fromkeys(_find(self.attrs, Label)))
+
+    def sources(self) -> list[str]:
+        """Source paths in its attributes, globs included, in order, once each."""
+        return list(dict.fromkeys(str(path) for path in _find(self.attrs, SourcePath)))
+
+
+def _find(value: Any, kind: type) -> Iterator[Any]:
+    if isinstance(value, kind):
+        yield value
+    elif isinstance(value, BaseModel):
+        for field in type(value).model_fields:
+            yield from _find(getattr(value, field), kind)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _find(item, kind)
+    elif isinstance(value, (tuple, list, set, frozenset)) and not isinstance(value, Label):
+        for item in value:
+            yield from _find(item, kind)
+
+
+class TargetTable:
+    """Every target of the workspace that has been looked at."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self._targets: dict[Label, Target] = {}
+        self._decls: dict[str, dict[Label, TargetDecl]] = {}
+        self._packages: list[str] | None = None
+        self._expanded: dict[str, dict[Label, Target]] = {}
+
+    @property
+    def packages(self) -> list[str]:
+        """Packages with a build file, sorted."""
+        if self._packages is None:
+            self._packages = find_packages(self.workspace)
+        return self._packages
+
+    def _package(self, package: str) -> dict[Label, TargetDecl]:
+        if package not in self._decls:
+            self._decls[package] = {decl.label: decl for decl in load_package(self.workspace, package)}
+        return self._decls[package]
+
+    def get(self, label: Label) -> Target | None:
+        """The target, static or expanded so far; None when there is none (yet)."""
+        target = self._targets.get(label)
+        if target is None and (decl := self._package(label.package).get(label)):
+            target = self._make(decl, None)
+            self._targets[label] = target
+        return target
+
+    def static(self) -> list[Target]:
+        """Every target that a build file declares, by package, in file order."""
+        labels = [label for package in self.packages for label in self._package(package)]
+        return [target for label in labels if (target := self.get(label))]
+
+    def all(self) -> list[Target]:
+        """Every static target and every one expanded so far."""
+        expanded = [target for targets in self._expanded.values() for target in targets.values()]
+        return [*self.static(), *expanded]
+
+    def expand(self, by: Label, decls: Iterable[TargetDecl]) -> list[Target]:
+        """Add the targets that an expansion declares. UsageError when one is declared already."""
+        added = []
+        for decl in decls:
+            present = self.get(decl.label)
+            if present is not None:
+                raise UsageError(
+                    f"`{by}` declares `{decl.label}`, which exists already",
+                    where=present.where,
+                    hint="rename one of them",
+                )
+            target = self._make(decl, by)
+            self._targets[decl.label] = target
+            self._expanded.setdefault(decl.label.package, {})[decl.label] = target
+            added.append(target)
+        return added
+
+    def expanders_for(self, package: str, *, below: bool = False) -> list[Target]:
+        """Targets whose expansion may declare something in ``package`` (or below it): those in it, above it (or below it)."""
+
+        def near(other: str) -> bool:
+            above = not other or package == other or package.startswith(other + "/")
+            return above or (below and (not package or other.startswith(package + "/")))
+
+        return [target for target in self.all() if target.rule.expands and near(target.label.package)]
+
+    def unknown(self, label: Label, *, where: str | None = None, asked_by: str | None = None) -> UsageError:
+        """The error for a label that nothing declares."""
+        names = [str(target.label) for target in self.all()]
+        hint = did_you_mean(str(label), names)
+        if hint is None:
+            inside = [str(target.label) for target in self.all() if target.label.package == label.package]
+            hint = (
+                f"targets in //{label.package}: {', '.join(inside[:8])}"
+                if inside
+                else f"there is no package //{label.package}"
+            )
+        subject = f"`{asked_by}` refers to unknown target `{label}`" if asked_by else f"Unknown target `{label}`"
+        return UsageError(subject, where=where, hint=hint)
+
+    def _make(self, decl: TargetDecl, by: Label | None) -> Target:
+        rule = self.workspace.registry.rule(decl.rule, where=decl.where)
+        if not isinstance(rule, Rule):
+            raise InternalError(f"`{decl.label}` was declared with the macro `{decl.rule}`; expansions declare rules")
+        try:
+            attrs = rule.attrs.model_validate(dict(decl.attrs), context={"package": decl.label.package})
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            key = ".".join(str(part) for part in first["loc"])
+            raise UsageError(
+                f"Bad attribute `{key}` of `{decl.label}` (rule `{decl.rule}`): {first['msg']}", where=decl.where
+            ) from None
+        return Target(decl.label, rule, attrs, decl.where or f"(declared by {by})", by)

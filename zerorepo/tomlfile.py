@@ -1,0 +1,96 @@
+"""TOML with line numbers, so that an error can say where. Knows nothing of what the tables mean."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from zerorepo.errors import UsageError, did_you_mean
+
+_HEADER = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(#.*)?$")
+_KEY = re.compile(r"""\s*("?[A-Za-z0-9_\-. ]+"?)\s*=""")
+
+
+@dataclass(slots=True)
+class TomlFile:
+    """``data`` as tomllib gives it; ``name`` for messages; ``lines`` maps (table, index, key) to a line number from 1."""
+
+    name: str
+    data: dict[str, Any]
+    lines: dict[tuple[str, int, str], int]
+
+    @classmethod
+    def load(cls, path: Path, name: str) -> TomlFile:
+        """Read and parse; UsageError naming file and line when it cannot."""
+        try:
+            text = path.read_bytes().decode()
+        except FileNotFoundError:
+            raise UsageError(f"There is no {name}", where=name) from None
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{name} is not UTF-8 (byte {error.start})", where=name) from None
+        except OSError as error:
+            raise UsageError(f"Cannot read {name}: {error.strerror}", where=name) from None
+        try:
+            data = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            line = re.search(r"line (\d+)", str(error))
+            where = f"{name}:{line[1]}" if line else f"{name}:{text.count(chr(10)) + 1}"
+            raise UsageError(f"Not valid TOML: {error}", where=where) from None
+        return cls(name, data, _index(text))
+
+    def where(self, table: str, key: str = "", index: int = 0) -> str:
+        """``file:line`` of a table or of a key in it."""
+        line = (
+            self.lines.get((table, index, key)) or self.lines.get((table, index, "")) or self.lines.get(("", 0, table))
+        )
+        return f"{self.name}:{line}" if line else self.name
+
+    def invalid(
+        self, error: ValidationError, model: type[BaseModel], what: str, place: tuple[str, int] | tuple[str]
+    ) -> UsageError:
+        """A pydantic error as one of ours: the first problem, its line, and near misses for an unknown key."""
+        first = error.errors(include_url=False)[0]
+        key = str(first["loc"][0]) if first["loc"] else ""
+        where = self.where(place[0], key, place[1] if len(place) > 1 else 0)
+        known = list(model.model_fields)
+        if first["type"] == "extra_forbidden":
+            return UsageError(
+                f"Unknown key `{key}` in {what}",
+                where=where,
+                hint=did_you_mean(key, known) or f"known keys: {', '.join(known)}",
+            )
+        if first["type"] == "missing":
+            return UsageError(f"{what} needs `{key}`", where=where)
+        at = ".".join(str(part) for part in first["loc"])
+        return UsageError(f"Bad `{at}` in {what}: {first['msg'].removeprefix('Value error, ')}", where=where)
+
+
+def _index(text: str) -> dict[tuple[str, int, str], int]:
+    """Line numbers of tables and keys. Text inside multi-line strings is passed over."""
+    lines: dict[tuple[str, int, str], int] = {}
+    counts: dict[str, int] = {}
+    table, index, fence = "", 0, ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if fence:
+            fence = "" if fence in line else fence
+            continue
+        if header := _HEADER.match(line):
+            table = header[2].strip().strip('"')
+            if header[1] == "[[":
+                index = counts.get(table, 0)
+                counts[table] = index + 1
+            else:
+                index = 0
+            lines.setdefault((table, index, ""), number)
+        elif key := _KEY.match(line):
+            lines.setdefault((table, index, key[1].strip().strip('"')), number)
+        for quote in ('"""', "'''"):
+            if line.count(quote) % 2 and not line.lstrip().startswith("#"):
+                fence = quote
+                break
+    return lines
