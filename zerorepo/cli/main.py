@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 
 def main() -> None:
@@ -20,12 +21,14 @@ def main() -> None:
 
 def run(argv: list[str]) -> int:
     """Run one command line and return its exit code."""
-    from click.exceptions import Abort, ClickException, Exit
+    import typer
 
     from zerorepo.cli.app import make_app
     from zerorepo.cli.common import GLOBALS, say
     from zerorepo.errors import ExitCode, ZeroRepoError
 
+    # Newer Typer carries its own click; its exceptions are found through a name that both have.
+    click_exception: type[Any] = typer.BadParameter.__mro__[2]
     try:
         code = make_app(argv)(argv, standalone_mode=False, prog_name="zerorepo")
         return int(code or 0)
@@ -34,12 +37,12 @@ def run(argv: list[str]) -> int:
             raise
         say(f"ERROR: {error.render()}")
         return int(error.exit_code)
-    except Exit as error:
+    except typer.Exit as error:
         return int(error.exit_code)
-    except ClickException as error:
+    except click_exception as error:
         error.show()
         return int(ExitCode.USAGE)
-    except (KeyboardInterrupt, Abort):
+    except (KeyboardInterrupt, typer.Abort):
         say("Interrupted")
         return int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
