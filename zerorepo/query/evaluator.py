@@ -68,9 +68,10 @@ class QueryContext:
         except QueryEvaluationError as error:
             self.problem(error.message, hint=error.hint, column=column)
             return _EMPTY
-        if self.graph.broken:
-            for text_of_error in self.resolver.broken_packages(text):
-                self.problem(text_of_error, column=column)
+        # A broken package may have no nodes at all, and still spoils the patterns that cover it.
+        if self.graph.has_broken_packages:
+            for message in self.resolver.broken_packages(text):
+                self.problem(message, column=column)
         return nodes
 
     def check_loaded(self, nodes: Nodes) -> None:
@@ -110,7 +111,7 @@ def _evaluate(expression: Expression, context: QueryContext, variables: Mapping[
                 )
             return variables[name]
         case SetOf(targets):
-            return _EMPTY.union(*(context.resolve(target.text, target.column) for target in targets))
+            return frozenset().union(*(context.resolve(target.text, target.column) for target in targets))
         case Let(name, value, body):
             return _evaluate(body, context, {**variables, name: _evaluate(value, context, variables)})
         case Binary(first, rest):

@@ -52,7 +52,7 @@ def _allpaths(context: QueryContext, arguments: Arguments) -> Nodes:
 def _somepath(context: QueryContext, arguments: Arguments) -> Nodes:
     sources, targets = arguments.nodes(0), arguments.nodes(1)
     _check_sources(context, sources)
-    return frozenset(some_path(context.graph.forward, context.graph.reverse, sources, targets))
+    return frozenset(some_path(context.graph.forward, sources, targets))
 
 
 def _check_sources(context: QueryContext, sources: Nodes) -> None:
@@ -213,9 +213,10 @@ def _function(
     optional: int = 0,
     variadic: bool = False,
     needs_universe: bool = False,
+    minimum: int = 0,
 ) -> Function:
     kinds = tuple({"e": _E, "w": _W, "i": _I}[letter] for letter in parameters)
-    return Function(name, kinds, implementation, optional, variadic, needs_universe, summary)
+    return Function(name, kinds, implementation, optional, variadic, needs_universe, minimum, summary)
 
 
 BUILTINS = FunctionTable(
@@ -234,7 +235,7 @@ BUILTINS = FunctionTable(
         _function("attr", "wwe", _attr, "members of x with an attribute that matches"),
         _function("labels", "we", _labels, "the labels in an attribute of x"),
         _function("tests", "e", _tests, "the tests in x, test suites expanded"),
-        _function("some", "ei", _some, "any n members of x (1 when n is left out)", optional=1),
+        _function("some", "ei", _some, "any n members of x (1 when n is left out)", optional=1, minimum=1),
         _function("buildfiles", "e", _buildfiles, "the build files that define x"),
         _function("loadfiles", "e", _loadfiles, "the files that these load"),
         _function(

@@ -93,6 +93,7 @@ class QueryGraph:
         self._defaults = defaults or {}
         self._index = {label: i for i, label in enumerate(labels)}
         self._package_names = sorted(packages)
+        self.has_broken_packages = any(info.error for info in packages.values())
         self._keys = _RangeKeys(labels)
         self._attributes: dict[int, Attributes] = {}
 

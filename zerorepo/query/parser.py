@@ -87,21 +87,22 @@ class _Parser:
         return self._advance()
 
     def whole(self) -> Expression:
-        if self._next.kind is TokenKind.END:
+        if len(self._tokens) == 1:
             raise self._error("the expression is empty", self._next, hint="try //... for every target")
         expression = self._expression()
-        if self._next.kind is not TokenKind.END:
-            token = self._next
-            raise self._error(
-                f"unexpected `{token.text}` after a complete expression", token, hint=_after_expression_hint(token)
-            )
+        token = self._next
+        if token.kind is not TokenKind.END:
+            message = f"unexpected `{token.text}` after a complete expression"
+            raise self._error(message, token, _after_expression_hint(token))
         return expression
 
     def _expression(self) -> Expression:
         self._nesting += 1
         if self._nesting > MAX_NESTING:
             raise self._error(
-                f"more than {MAX_NESTING} levels of nesting", self._next, hint="name inner parts with `let`, or use set()"
+                f"more than {MAX_NESTING} levels of nesting",
+                self._next,
+                hint="name inner parts with `let`, or use set()",
             )
         column = self._next.column
         first = self._primary()
@@ -196,6 +197,8 @@ class _Parser:
             raise self._error(
                 f"expected an integer, but there is `{token.text}`", token, f"the function is {function.signature}"
             )
+        if int(token.text) < function.minimum:
+            raise self._error(f"`{function.name}` needs an integer of {function.minimum} or more", token)
         return Integer(int(token.text), token.column)
 
 

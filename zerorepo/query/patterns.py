@@ -6,6 +6,8 @@ or, where there is none, target ``b`` of package ``a``. Knows nothing of express
 
 from __future__ import annotations
 
+import difflib
+
 from zerorepo.errors import UsageError, did_you_mean
 from zerorepo.label import Label, Pattern, parse_pattern
 from zerorepo.query.errors import QueryEvaluationError
@@ -33,7 +35,8 @@ class PatternResolver:
         """The pattern, its package settled. QueryEvaluationError when it is not one."""
         if text.startswith("-"):
             raise QueryEvaluationError(
-                f"Bad target pattern `{text}`: it begins with a minus sign", hint="subtract with `x - y` or `x except y`"
+                f"Bad target pattern `{text}`: it begins with a minus sign",
+                hint="subtract with `x - y` or `x except y`",
             )
         try:
             return self._parse(text.removeprefix("@") if text.startswith("@//") else text)
@@ -91,24 +94,22 @@ class PatternResolver:
 
     def _check_package(self, package: str) -> None:
         if package not in self._graph.packages:
-            names = list(self._graph.packages)
-            hint = did_you_mean(package, names) if len(names) <= _MAX_CANDIDATES else None
-            raise QueryEvaluationError(f"There is no package `//{package}`", hint=hint)
+            raise QueryEvaluationError(f"There is no package `//{package}`", hint=self._near_packages(package))
 
     def _check_beneath(self, package: str) -> None:
         if not self._graph.packages_beneath(package):
-            names = list(self._graph.packages)
-            hint = did_you_mean(package, names) if len(names) <= _MAX_CANDIDATES else None
-            raise QueryEvaluationError(f"There are no targets beneath `//{package}`", hint=hint)
+            raise QueryEvaluationError(f"There are no targets beneath `//{package}`", hint=self._near_packages(package))
+
+    def _near_packages(self, package: str) -> str | None:
+        names = [f"//{name}" for name in self._graph.packages]
+        return did_you_mean(f"//{package}", names) if len(names) <= _MAX_CANDIDATES else None
 
     def _near_targets(self, label: Label) -> str | None:
         graph = self._graph
-        prefix = f"//{label.package}:"
-        members = graph.members(label.package)
-        names = [graph.labels[node] for node in sorted(members)[:_MAX_CANDIDATES]]
-        near = did_you_mean(str(label), names) if names else None
-        if near and any(f"`{prefix}" in near for _ in (0,)):
-            return near
+        names = [graph.name_of(node) for node in sorted(graph.members(label.package))[:_MAX_CANDIDATES]]
+        near = difflib.get_close_matches(label.name, names, n=3)
+        if near:
+            return "did you mean " + " or ".join(f"`{label.sibling(name)}`" for name in near) + "?"
         suffix = f":{label.name}"
         elsewhere = [other for other in graph.labels if other.endswith(suffix)][:3]
         if elsewhere:

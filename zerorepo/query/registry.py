@@ -67,7 +67,7 @@ class Function:
     """A function of the language.
 
     The last ``optional`` parameters may be left out; ``variadic`` repeats the last parameter any number of times.
-    ``needs_universe``: exists only where a universe scope is given, as in Bazel.
+    Integers are at least ``minimum``. ``needs_universe``: exists only where a universe scope is given, as in Bazel.
     """
 
     name: str
@@ -76,6 +76,7 @@ class Function:
     optional: int = 0
     variadic: bool = False
     needs_universe: bool = False
+    minimum: int = 0
     summary: str = ""
 
     @property

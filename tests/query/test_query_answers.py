@@ -1,0 +1,104 @@
+"""Answers of the query language compared with its definitions, on random graphs and expressions."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from naive_query import Model, below, expressions, models, naive
+
+from zerorepo.query import evaluate_query, expand_patterns, run_query, unparse
+from zerorepo.query.formats import FORMATS
+from zerorepo.query.syntax import Expression
+
+
+@settings(max_examples=400, deadline=None)
+@given(models(), expressions)
+def test_every_expression_gives_the_set_that_the_definitions_give(model: Model, expression: Expression) -> None:
+    answer = evaluate_query(unparse(expression), model.graph())
+    assert set(answer.labels) == naive(model, expression, {})
+
+
+@settings(max_examples=100, deadline=None)
+@given(models(), expressions, expressions)
+def test_somepath_is_a_shortest_path_wherever_one_exists(model: Model, source: Expression, target: Expression) -> None:
+    graph = model.graph()
+    path = evaluate_query(f"somepath({unparse(source)}, {unparse(target)})", graph).labels
+    starts, ends = naive(model, source, {}), naive(model, target, {})
+    distance = next((n for n in range(len(model.rules)) if below(model, starts, n) & ends), None)
+    assert len(path) == (0 if distance is None else distance + 1)
+    if path:
+        assert starts.intersection(path) and ends.intersection(path)
+        inside = {(a, b) for a, b in model.edges if a in path and b in path}
+        found = {*starts} & {*path}
+        for _ in path:
+            found |= {b for a, b in inside if a in found}
+        assert found >= set(path)
+
+
+@settings(max_examples=60, deadline=None)
+@given(models(), expressions)
+def test_allrdeps_is_rdeps_of_the_universe_scope(model: Model, expression: Expression) -> None:
+    graph, text = model.graph(), unparse(expression)
+    answer = evaluate_query(f"allrdeps({text}, 2)", graph, universe_scope=["//a/...", "-//a/b/..."])
+    assert answer.labels == evaluate_query(f"rdeps(//a/... - //a/b/..., {text}, 2)", graph).labels
+
+
+@settings(max_examples=100, deadline=None)
+@given(models(), expressions, st.sampled_from(sorted(FORMATS)), st.sampled_from(["full", "deps", "no"]))
+def test_every_format_writes_every_answer_and_the_same_one_twice(
+    model: Model, expression: Expression, output: str, order: str
+) -> None:
+    first = run_query(unparse(expression), model.graph(), output=output, order=order)
+    again = run_query(unparse(expression), model.graph(), output=output, order=order)
+    assert (first.exit_code, first.messages) == (0, [])
+    assert first == again
+
+
+@settings(max_examples=100, deadline=None)
+@given(models(), expressions)
+def test_full_order_lists_dependents_first_unless_they_are_in_a_cycle(model: Model, expression: Expression) -> None:
+    labels = run_query(unparse(expression), model.graph()).text.splitlines()
+    assert sorted(labels) == sorted(naive(model, expression, {}))
+    members = set(labels)
+    inside = Model(model.rules, model.tags, {(a, b) for a, b in model.edges if a in members and b in members})
+    for a, b in inside.edges:
+        if a not in below(inside, {b}, None):
+            assert labels.index(a) < labels.index(b)
+
+
+@settings(max_examples=60, deadline=None)
+@given(models(), expressions)
+def test_ranks_are_shortest_and_longest_distances_from_roots(model: Model, expression: Expression) -> None:
+    acyclic = Model(model.rules, model.tags, {(a, b) for a, b in model.edges if a < b})
+    members = naive(acyclic, expression, {})
+    edges = {(a, b) for a, b in acyclic.edges if a in members and b in members}
+
+    def rank(node: str, choose: type[min] | type[max]) -> int:
+        return choose((rank(a, choose) + 1 for a, b in edges if b == node), default=0)
+
+    for output, choose in (("minrank", min), ("maxrank", max)):
+        lines = run_query(unparse(expression), acyclic.graph(), output=output).text.splitlines()
+        assert {line.split()[1]: int(line.split()[0]) for line in lines} == {x: rank(x, choose) for x in members}
+
+
+@settings(max_examples=60, deadline=None)
+@given(models(), expressions)
+def test_the_factored_drawing_has_the_same_edges_as_the_plain_one(model: Model, expression: Expression) -> None:
+    def edges(text: str) -> set[tuple[str, str]]:
+        pairs = [line.strip().split(" -> ") for line in text.splitlines() if "->" in line]
+        ends = [[side.strip('"').split("\\n") for side in pair] for pair in pairs]
+        return {(a, b) for left, right in ends for a in left for b in right}
+
+    def draw(factored: bool) -> str:
+        return run_query(unparse(expression), model.graph(), output="graph", factored=factored, node_limit=-1).text
+
+    members = naive(model, expression, {})
+    expected = {(a, b) for a, b in model.edges if a in members and b in members}
+    assert edges(draw(True)) == edges(draw(False)) == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(models())
+def test_a_negative_pattern_takes_away_what_came_before_it(model: Model) -> None:
+    found = expand_patterns(model.graph(), ["//...", "-//a/...", "//a:t0"]).targets
+    assert found == evaluate_query("//... - //a/... + //a:t0", model.graph()).labels

@@ -1,0 +1,51 @@
+"""A result that is about to be written: the nodes, and their order and edges worked out when a format asks.
+
+Knows nothing of any format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+
+from zerorepo.query.graph import Nodes, QueryGraph
+from zerorepo.query.ordering import subgraph, topological
+
+
+class Order(StrEnum):
+    """``full`` and ``deps``: dependents before what they depend on; ``no``: by label, which costs least."""
+
+    FULL = "full"
+    DEPS = "deps"
+    NO = "no"
+
+
+@dataclass
+class Rendering:
+    """``ranking``, when a function has set it, goes before the order. ``factored`` joins alike nodes in drawings.
+
+    ``node_limit``: the most characters in the text of one joined node, -1 for any number.
+    """
+
+    graph: QueryGraph
+    nodes: Nodes
+    order: Order = Order.FULL
+    ranking: Mapping[int, float] = field(default_factory=dict)
+    factored: bool = True
+    node_limit: int = 512
+
+    @cached_property
+    def edges(self) -> dict[int, list[int]]:
+        """The direct dependencies of each node within the result."""
+        return subgraph(self.graph, self.nodes)
+
+    @cached_property
+    def ordered(self) -> Sequence[int]:
+        """The nodes in the order of the output."""
+        if self.ranking:
+            return sorted(self.nodes, key=lambda node: (-self.ranking.get(node, 0.0), node))
+        if self.order is Order.NO:
+            return sorted(self.nodes)
+        return topological(self.edges)
