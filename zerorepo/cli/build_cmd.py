@@ -228,6 +228,10 @@ def _report_dry_run(request: Request, result: _Result, summary: Summary) -> Exit
 def to_options(**given: Any) -> BuildOptions:
     """Options of the command line as the engine's."""
     extra = {name: True for name in ("unsafe", "no_wait") if given.pop(name, False)}
+    if "no_wait" in extra:
+        given["keep_going"] = True  # so that everything that can be asked now is open at once
+    if given.get("locked"):
+        extra["locked"] = True
     if given.get("jobs") is not None and given["jobs"] < 1:
         raise UsageError("--jobs must be at least 1")
     return BuildOptions(extra=extra, **given)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 
 from zerorepo.cli.common import emit, load_workspace, say
@@ -19,13 +18,7 @@ def run(*, expunge: bool) -> ExitCode:
     tree = OutputTree(
         workspace.output_dir, store, workspace.cache.digest, lambda _: b"", lambda _, path: kept.append(path)
     )
-    removed = 0
-    for key in store.all_keys():
-        if key.startswith(b"o") and (row := store.get(key)):
-            path = key[1:].decode()
-            there = (workspace.output_dir / path).exists()
-            tree.remove(json.loads(row)[2], path)
-            removed += there and not (workspace.output_dir / path).exists()
+    removed = tree.remove_all()
     store.close()
     for path in kept:
         say(f"kept {workspace.workspace.output}/{path}: it was edited")

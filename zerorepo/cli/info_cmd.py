@@ -11,7 +11,7 @@ from zerorepo.buildfile import find_packages
 from zerorepo.cli.common import emit, emit_json, load_workspace
 from zerorepo.errors import ExitCode, ZeroRepoError
 from zerorepo.plugins import load_object
-from zerorepo.store import Store
+from zerorepo.store import ReadOnlyStore
 
 _PROBE_LIMIT_S = 20.0
 
@@ -19,7 +19,7 @@ _PROBE_LIMIT_S = 20.0
 def run(*, as_json: bool) -> ExitCode:
     """Print it; JSON when asked."""
     workspace = load_workspace()
-    store = Store(workspace.cache_dir / str(workspace.cache.digest))
+    store = ReadOnlyStore(workspace.cache_dir / str(workspace.cache.digest))
     body: dict[str, Any] = {
         "version": __version__,
         "python": platform.python_version(),

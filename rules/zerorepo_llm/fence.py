@@ -1,0 +1,115 @@
+"""Fences around untrusted text, so that a model can tell data from instructions. Knows nothing of templates or models.
+
+A fence's delimiter carries a nonce made from the digest of what it encloses: the text cannot contain its own delimiter,
+and the same text always has the same fence, so keys and recorded answers stay stable. This marks data; it does not make
+a model immune to it. What a model may be talked into is contained by typed answers and the sandbox.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from zerorepo.errors import InternalError, UsageError
+
+MAX_DATA_CHARS = 400_000
+"""Characters that one piece of data may have unless a template says otherwise."""
+MAX_PLAIN_CHARS = 300
+"""Characters that a value may have that is put into a prompt without a fence (a name, a path)."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.,:/()'\-]{0,99}")
+# Controls but newline and tab; lone surrogates; direction overrides (Trojan Source, CVE-2021-42574); invisible "tag"
+# letters, a known carrier of hidden instructions; noncharacters.
+_FORBIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e007f]"
+)
+
+
+class Fenced(str):
+    """Text that may stand in a prompt: fenced data, or text that the rule set's author vouches for."""
+
+    __slots__ = ()
+
+
+def fence(text: str, name: str, *, limit: int = MAX_DATA_CHARS, clean: bool = False) -> Fenced:
+    """``text`` between delimiters, called ``name``.
+
+    UsageError with line and column for a control character, or when it has more than ``limit`` characters. With
+    ``clean`` (for what programs print) such characters are shown escaped, and the middle of a long text is left out and
+    marked so.
+    """
+    if not _NAME.fullmatch(name):
+        raise InternalError(f"`{name[:120]}` cannot name data in a prompt", hint="use a few plain words")
+    body = str(text).removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    body = _shortened(escape_controls(body), limit) if clean else checked(body, name, limit)
+    nonce = nonce_of(body)
+    return Fenced(f'<data-{nonce} name="{name}">\n{body}\n</data-{nonce}>')
+
+
+def nonce_of(text: str) -> str:
+    """16 hex digits that do not occur in ``text`` and depend on nothing else."""
+    round_ = 0
+    while True:
+        nonce = hashlib.sha256(b"%d:" % round_ + text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        if nonce not in text:
+            return nonce
+        round_ += 1
+
+
+def checked(text: str, name: str, limit: int) -> str:
+    """``text``; UsageError when it is too long or has a character that has no place in it."""
+    found = _FORBIDDEN.search(text)
+    if found:
+        line, column = position(text, found.start())
+        raise UsageError(
+            f"The {name} has a control character U+{ord(found.group()):04X} at line {line}, column {column}",
+            hint="remove it: invisible and direction-changing characters are not sent to a model",
+        )
+    if len(text) > limit:
+        line, column = position(text, limit)
+        raise UsageError(
+            f"The {name} has {len(text):,} characters, {len(text) - limit:,} more than the {limit:,} allowed "
+            f"(the limit is at line {line}, column {column})",
+            hint="shorten or split it; nothing is cut away silently",
+        )
+    return text
+
+
+def position(text: str, index: int) -> tuple[int, int]:
+    """Line and column, both from 1, of a character index."""
+    return text.count("\n", 0, index) + 1, index - (text.rfind("\n", 0, index) + 1) + 1
+
+
+def escape_controls(text: str) -> str:
+    """``text`` with forbidden characters written as escapes (``\\x1b``)."""
+    return _FORBIDDEN.sub(lambda match: match.group().encode("unicode_escape", "surrogatepass").decode(), text)
+
+
+def _shortened(text: str, limit: int) -> str:
+    if len(text) <= limit:
+        return text
+    head, tail = limit // 3, limit - limit // 3
+    return f"{text[:head]}\n[… {len(text) - limit:,} characters left out …]\n{text[-tail:]}"
+
+
+def plain(value: object, where: str) -> str:
+    """A value that is put into a prompt without a fence: short, one line, nothing that looks like a fence.
+
+    InternalError, since the template is to blame, for anything else.
+    """
+    if isinstance(value, Fenced):
+        return value
+    text = str(value)
+    if len(text) <= MAX_PLAIN_CHARS and "\n" not in text and "data-" not in text and not _FORBIDDEN.search(text):
+        return text
+    why = (
+        f"has {len(text):,} characters"
+        if len(text) > MAX_PLAIN_CHARS
+        else "has several lines"
+        if "\n" in text
+        else "looks like a fence"
+    )
+    raise InternalError(
+        f"A value put into the prompt `{where}` {why}: {text[:60]!r}…",
+        hint='write {{ value | data("what it is") }}, or {{ value | trusted }} if its text is the rule set\'s own',
+    )

@@ -1,0 +1,231 @@
+"""The journal: every answer that was obtained, one durable file each, and the record type that transcripts share.
+
+An answer is here before anyone sees it, so a crash between paying and caching costs nothing. Knows nothing of who
+answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import ValidationError
+
+from zerorepo.action_key import key_of
+from zerorepo.digest import Digest, DigestFunction
+from zerorepo.errors import EnvironmentFailure, UsageError
+from zerorepo.label import Label
+from zerorepo.values import Value
+from zerorepo_llm.action import Answer, AskModel, Expects, Message
+from zerorepo_llm.files import sync_folder, write_durably
+
+_LOCK_POLL_S = 0.1
+
+
+def function_of(key: str) -> DigestFunction:
+    """The digest function that made a key, told by its length."""
+    return DigestFunction.XXH3 if len(key) == 32 else DigestFunction.SHA256
+
+
+class Question(Value):
+    """One ``AskModel`` as a record: all of its identity, and who asked what for."""
+
+    key: str
+    target: str
+    purpose: str
+    tier: str = ""
+    expects: Expects = "text"
+    model: str
+    messages: tuple[Message, ...]
+    answer_schema: Mapping[str, Any] | None = None
+    temperature: float | None = None
+    max_tokens: int
+    sample: int = 0
+
+    @classmethod
+    def of(cls, action: AskModel, key: Digest, label: Label) -> Question:
+        """The record of ``action``, asked first by ``label``."""
+        fields = {name: getattr(action, name) for name in AskModel.model_fields}
+        return Question(key=key.hex, target=str(label), **fields)
+
+    def action(self) -> AskModel:
+        """The action that this record describes."""
+        return AskModel(**{name: getattr(self, name) for name in AskModel.model_fields})
+
+    def true_key(self, function: DigestFunction | None = None) -> str:
+        """The key that the content has, under the function of the stored key unless another is given."""
+        return key_of(self.action(), function or function_of(self.key)).hex
+
+
+class Usage(Value):
+    """What an answer consumed. ``cost_usd`` None: the price is not known."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: float | None = 0.0
+
+
+class Entry(Question):
+    """A question with its answer: one journal file, one line of a transcript."""
+
+    text: str
+    finish_reason: str = "stop"
+    answered_by: str = ""
+    """The model that answered, as it calls itself."""
+    provider: str = ""
+    usage: Usage = Usage()
+
+    @classmethod
+    def answered(cls, question: Question, answer: Answer, provider: str) -> Self:
+        """``question`` with ``answer``."""
+        fields = {name: getattr(question, name) for name in Question.model_fields}
+        usage = Usage(
+            prompt_tokens=answer.prompt_tokens, completion_tokens=answer.completion_tokens, cost_usd=answer.cost_usd
+        )
+        return cls(
+            **fields,
+            text=answer.text,
+            finish_reason=answer.finish_reason,
+            answered_by=answer.model,
+            provider=provider,
+            usage=usage,
+        )
+
+    def answer(self) -> Answer:
+        """The answer as an action result."""
+        return Answer(
+            text=self.text, finish_reason=self.finish_reason, model=self.answered_by, **self.usage.model_dump()
+        )
+
+    def to_json(self) -> str:
+        """One line of stable bytes: sorted keys, UTF-8 kept."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+
+    def same_answer(self, other: Entry) -> bool:
+        """Whether both hold the same text, ended the same way."""
+        return (self.text, self.finish_reason) == (other.text, other.finish_reason)
+
+
+class Journal:
+    """The answers of one workspace, ``<state>/answers/<key>.json``."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self.folder = state_dir / "answers"
+
+    def path(self, key: str) -> Path:
+        """The file of ``key``."""
+        return self.folder / f"{key}.json"
+
+    def get(self, key: str) -> Entry | None:
+        """The answer kept under ``key``; EnvironmentFailure when its file is damaged (it is never asked for again
+        silently).
+        """
+        path = self.path(key)
+        try:
+            text = path.read_text("utf-8")
+        except FileNotFoundError:
+            return None
+        try:
+            entry = Entry.model_validate_json(text)
+        except ValidationError as error:
+            raise _damaged(path, f"{error.error_count()} fields are wrong") from None
+        if entry.key != key or entry.true_key() != key:
+            raise _damaged(path, "its key does not belong to its content")
+        return entry
+
+    def put(self, entry: Entry, *, replace: bool = False) -> Entry:
+        """Keep ``entry`` durably. The answer that is in the journal afterwards is returned: the first one wins.
+
+        With ``replace`` the new one wins.
+        """
+        with self._writing():
+            before = self.get(entry.key) if not replace else None
+            if before is not None:
+                return before
+            write_durably(self.path(entry.key), entry.to_json().encode() + b"\n")
+        return entry
+
+    def keys(self) -> list[str]:
+        """Every key that has an answer, sorted."""
+        return sorted(path.stem for path in self.folder.glob("*.json") if not path.name.startswith("."))
+
+    def entries(self) -> Iterator[Entry]:
+        """Every answer, sorted by key."""
+        for key in self.keys():
+            entry = self.get(key)
+            if entry is not None:
+                yield entry
+
+    def find(self, prefix: str) -> list[str]:
+        """The keys that start with ``prefix``."""
+        return [key for key in self.keys() if key.startswith(prefix)]
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(self.folder / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    @asynccontextmanager
+    async def holding(self, key: str) -> AsyncIterator[None]:
+        """Only one asker of ``key`` at a time, over all builds on this machine: two builds never pay for one answer."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f".{key}.asking"
+        # Polled, since the other asker may be another process.
+        while (handle := _try_lock(path)) is None:  # noqa: ASYNC110
+            await asyncio.sleep(_LOCK_POLL_S)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+            os.close(handle)
+
+    def forget(self, key: str) -> None:
+        """Drop the answer of ``key``, if there is one."""
+        self.path(key).unlink(missing_ok=True)
+        sync_folder(self.folder)
+
+
+def _try_lock(path: Path) -> int | None:
+    """The handle of a held lock file, or None when someone else holds it."""
+    handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # The last holder may have removed the file between our open and our lock: such a lock excludes nobody.
+        if path.stat().st_ino == os.fstat(handle).st_ino:
+            return handle
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(handle)
+    return None
+
+
+def _damaged(path: Path, why: str) -> EnvironmentFailure:
+    return EnvironmentFailure(
+        f"A recorded answer is damaged: {why}",
+        where=str(path),
+        hint="delete this file to ask again (it may cost money)",
+    )
+
+
+def unambiguous(prefix: str, keys: list[str], what: str) -> str:
+    """The one key that starts with ``prefix``; UsageError when there is none or several."""
+    found = [key for key in keys if key.startswith(prefix)] if prefix else []
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UsageError(f"No {what} has an id that starts with `{prefix}`", hint="see: zerorepo desk list")
+    raise UsageError(
+        f"The id `{prefix}` is ambiguous: {len(found)} {what}s start with it",
+        hint="they are " + ", ".join(key[:12] for key in found[:5]),
+    )

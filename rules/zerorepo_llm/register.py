@@ -1,0 +1,12 @@
+"""What this rule set offers, by import path. Imports nothing heavy and knows nothing of how it is used."""
+
+from __future__ import annotations
+
+from zerorepo.plugins import RuleSet
+
+RULE_SET = RuleSet(
+    name="llm",
+    settings={"llm": "zerorepo_llm.settings:LLMSettings"},
+    commands={"desk": "zerorepo_llm.cli:desk_app", "transcripts": "zerorepo_llm.cli:transcripts_app"},
+    probes={"llm": "zerorepo_llm.probe:probe"},
+)

@@ -1,0 +1,65 @@
+"""Asking again: exponential backoff with full jitter, bounded. Knows ``ModelFault`` and nothing of providers.
+
+Full jitter after Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015): the pause is uniform in
+[0, min(cap, base * 2**n)]. A Retry-After of the server is the least that is waited, up to the cap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from zerorepo_llm.faults import Kind, ModelFault
+
+T = TypeVar("T")
+
+
+class GaveUp(Exception):
+    """No answer: the last fault, and how many requests were made."""
+
+    def __init__(self, last: ModelFault, requests: int) -> None:
+        super().__init__(str(last))
+        self.last = last
+        self.requests = requests
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How often and how patiently. Times in seconds."""
+
+    attempts: int = 4
+    base_s: float = 1.0
+    cap_s: float = 60.0
+    random: Callable[[float, float], float] = random.uniform
+    sleep: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep)
+
+    def pause_s(self, request: int, fault: ModelFault) -> float:
+        """How long to wait after request number ``request`` (from 1) failed."""
+        jittered = self.random(0.0, min(self.cap_s, self.base_s * 2.0 ** (request - 1)))
+        if fault.retry_after_s is None:
+            return jittered
+        # Jitter on top as well, so that all who were told "2 seconds" do not come back at once.
+        return min(self.cap_s, fault.retry_after_s + min(jittered, self.base_s))
+
+    async def run(self, once: Callable[[], Awaitable[T]], on_retry: Callable[[int, ModelFault, float], None]) -> T:
+        """The result of ``once``; GaveUp after a fatal fault or the last attempt."""
+        request = 0
+        met: Counter[str] = Counter()
+        while True:
+            request += 1
+            try:
+                return await once()
+            except ModelFault as fault:
+                met[fault.fault.name] += 1
+                enough = request >= self.attempts or met[fault.fault.name] >= (
+                    fault.fault.max_requests or self.attempts
+                )
+                if enough or fault.fault.kind is not Kind.RETRYABLE:
+                    raise GaveUp(fault, request) from fault
+                pause = self.pause_s(request, fault)
+                on_retry(request, fault, pause)
+            await self.sleep(pause)
