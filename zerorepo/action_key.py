@@ -8,6 +8,7 @@ versioned (redun's rule): a change of ``ENCODING_VERSION`` changes every key. No
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Iterator, Mapping
 from enum import Enum
@@ -54,15 +55,14 @@ def walk(value: Any, path: str = "") -> Iterator[Leaf]:
     elif isinstance(value, Mapping):
         yield path, b"m", str(len(value)).encode()
         for key in sorted(value, key=_sort_key):
-            yield from walk(value[key], f"{path}[{key!r}]" if path else str(key))
+            yield from walk(value[key], key if not path and type(key) is str else f"{path}[{key!r}]")
     elif isinstance(value, (tuple, list)):
         yield path, b"t", str(len(value)).encode()
         for index, item in enumerate(value):
             yield from walk(item, f"{path}[{index}]")
     elif isinstance(value, (set, frozenset)):
         yield path, b"u", str(len(value)).encode()
-        encoded = sorted((encode(item), item) for item in value)
-        for index, (_, item) in enumerate(encoded):
+        for index, item in enumerate(sorted(value, key=encode)):
             yield from walk(item, f"{path}{{{index}}}")
     else:
         raise InternalError(
@@ -79,11 +79,13 @@ def _walk_model(value: BaseModel, path: str) -> Iterator[Leaf]:
         yield from walk(getattr(value, field), f"{path}.{field}" if path else field)
 
 
-def _sort_key(key: Any) -> tuple[str, str]:
-    if isinstance(key, (Label, str)):
-        return ("", str(key))
+def _sort_key(key: Any) -> tuple[str, int, str]:
+    if isinstance(key, Enum):
+        return ("e", 0, f"{type(key).__name__}.{key.name}")
+    if isinstance(key, (Label, Digest, str)):
+        return ("s", 0, f"{key} {type(key).__name__}")
     if isinstance(key, int):
-        return ("i", f"{key:+040d}")
+        return ("i", int(key), type(key).__name__)
     raise InternalError(f"A mapping key of type {type(key).__name__} cannot be part of a key")
 
 
@@ -91,7 +93,7 @@ def encode(value: Any) -> bytes:
     """The canonical bytes of ``value``: every leaf, each part with its length in front."""
     parts = [b"zr%d" % ENCODING_VERSION]
     for path, tag, payload in walk(value):
-        where = path.encode()
+        where = path.encode("utf-8", "surrogatepass")
         parts.append(b"%s%d:%s%d:%s" % (tag, len(where), where, len(payload), payload))
     return b"".join(parts)
 
@@ -102,19 +104,30 @@ def key_of(value: Any, function: DigestFunction) -> Digest:
 
 
 def manifest(value: Any, function: DigestFunction) -> dict[str, str]:
-    """The same walk as text: path to readable value, long ones by digest. What ``explain`` compares."""
+    """The same walk as text: path to readable value, long ones by digest. What ``explain`` compares.
+
+    Values of different types look different, so two manifests are equal exactly when their keys are.
+    """
     shown: dict[str, str] = {}
     for path, tag, payload in walk(value):
-        if tag in (b"m", b"t", b"u"):
-            text = f"{payload.decode()} items"
-        elif tag == b"f":
-            text = repr(struct.unpack(">d", payload)[0])
-        else:
-            text = payload.decode("utf-8", "backslashreplace")
+        text = _readable(tag, payload)
         if len(text) > _SHOWN:
             text = f"{text[:60]}… ({len(payload)} bytes, {function.of_bytes(payload).short})"
         shown[path or "(value)"] = text
     return shown
+
+
+def _readable(tag: bytes, payload: bytes) -> str:
+    if tag == b"s":
+        return json.dumps(payload.decode("utf-8", "surrogatepass"), ensure_ascii=False)
+    if tag == b"f":
+        return repr(struct.unpack(">d", payload)[0])
+    if tag == b"y":
+        return repr(payload)
+    if tag == b"b":
+        return "true" if payload == b"1" else "false"
+    text = payload.decode("utf-8", "backslashreplace")
+    return {b"n": "null", b"m": f"{text} entries", b"t": f"{text} items", b"u": f"{text} members"}.get(tag, text)
 
 
 def blobs_in(value: Any) -> Iterator[Digest]:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from zerorepo.digest import Digest, DigestFunction
 from zerorepo.errors import EnvironmentFailure
-from zerorepo.fileio import write_atomic
+from zerorepo.fileio import sweep, write_atomic
 from zerorepo.store import Store
 
+_SCRATCH = "tmp"
 _INLINE_LIMIT = 32 * 1024  # below this a row costs less than a file's create, rename and inode
 
 
@@ -36,6 +37,9 @@ class Cas:
         self._folder = folder
         self._on_damage = on_damage
         self._known: set[str] = set()
+        self._added: dict[str, bytes] | None = {} if store.read_only else None
+        if self._added is None:
+            sweep(folder / _SCRATCH)
 
     def _path(self, digest: Digest) -> Path:
         return self._folder / digest.hex[:2] / digest.hex
@@ -44,10 +48,12 @@ class Cas:
         """Store ``data``; cheap when it is there already."""
         digest = self.function.of_bytes(data)
         if not self.has(digest):
-            if digest.size < _INLINE_LIMIT:
+            if self._added is not None:
+                self._added[digest.hex] = data
+            elif digest.size < _INLINE_LIMIT:
                 self._store.put(b"b" + digest.hex.encode(), data)
             else:
-                write_atomic(self._path(digest), data)
+                write_atomic(self._path(digest), data, scratch=self._folder / _SCRATCH)
             self._known.add(digest.hex)
         return digest
 
@@ -64,7 +70,10 @@ class Cas:
 
     def get(self, digest: Digest) -> bytes:
         """The bytes; BlobMissing when they are not there or do not match their digest."""
-        if digest.size < _INLINE_LIMIT:
+        data: bytes | None
+        if self._added is not None and digest.hex in self._added:
+            data = self._added[digest.hex]
+        elif digest.size < _INLINE_LIMIT:
             data = self._store.get(b"b" + digest.hex.encode())
         else:
             try:
@@ -84,6 +93,8 @@ class Cas:
     def discard(self, digest: Digest) -> None:
         """Forget a blob."""
         self._known.discard(digest.hex)
+        if self._added is not None:
+            return
         self._store.delete(b"b" + digest.hex.encode())
         with contextlib.suppress(OSError):
             self._path(digest).unlink()

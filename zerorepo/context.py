@@ -12,7 +12,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
-from zerorepo.action import Action
+from zerorepo.action import Action, CachePolicy
 from zerorepo.action_key import blobs_in, key_of, manifest
 from zerorepo.cas import Cas
 from zerorepo.digest import Digest
@@ -92,11 +92,16 @@ class Answers:
             return record.digest if record else ABSENT
         if kind == "source":
             return str(self.sources.digest(name) or ABSENT)
+        if kind == "volatile":
+            return "asked anew in each build"
         if kind == "glob":
             include, exclude = json.loads(name)
             return str(key_of(self.sources.glob(include, exclude), self.sources_function))
         if kind == "resource":
-            return str(self.sources_function.of_bytes(self.resource(name)))
+            try:
+                return str(self.sources_function.of_bytes(self.resource(name)))
+            except InternalError:
+                return ABSENT  # the rule set has changed; whether it is still needed, the rule will say
         if kind == "setting":
             return self.setting(name)
         if kind == "option":
@@ -110,6 +115,8 @@ class Answers:
 
     def setting(self, section: str) -> str:
         """Identity of a settings section, readable, so that ``explain`` can name the key that changed."""
+        if section not in self.workspace.registry.section_names:
+            return ABSENT
         shown = manifest(self.workspace.settings(section), self.sources_function)
         return json.dumps(shown, ensure_ascii=False)
 
@@ -139,6 +146,7 @@ class TargetContext(Generic[AttrsT]):
         self._outputs: dict[str, tuple[str, bool]] = {}
         self._declared: list[TargetDecl] = []
         self._updates: dict[str, str] = {}
+        self._failed: Exception | None = None
         self.actions: list[tuple[Action, Digest, bool]] = []
 
     @property
@@ -158,8 +166,13 @@ class TargetContext(Generic[AttrsT]):
 
     async def providers(self, labels: Iterable[Label], type_: type[ProviderT]) -> list[ProviderT]:
         wanted = list(labels)
-        built = await gather(*(self._answers.demand(label, self._job) for label in wanted))
-        values = [each.provider(type_) for each in built]
+        try:
+            built = await gather(*(self._answers.demand(label, self._job) for label in wanted))
+            values = [each.provider(type_) for each in built]
+        except Exception as error:
+            # Kept: a rule that swallows it must not succeed, for its trace would not show what it had asked for.
+            self._failed = self._failed or error
+            raise
         records = [each.record(type_.__name__) for each in built]
         self._record(
             *(
@@ -179,6 +192,7 @@ class TargetContext(Generic[AttrsT]):
         return found
 
     async def source_or_none(self, path: str) -> Digest | None:
+        self._check_inside(path, "source")
         found = self._answers.sources.digest(path)
         if found is not None and not self._cas.has(found):
             found = self._cas.put(self._answers.sources.read(path))
@@ -215,7 +229,14 @@ class TargetContext(Generic[AttrsT]):
         ran = await gather(*(self._executor.run(action, self.label) for action in wanted))
         self.actions += [(action, each.key, each.cached) for action, each in zip(wanted, ran, strict=True)]
         self._record(
-            *(Request("action", f"{type(a).mnemonic} {r.key.hex}", "") for a, r in zip(wanted, ran, strict=True))
+            *(
+                Request(
+                    "volatile" if type(a).cache is CachePolicy.VOLATILE else "action",
+                    f"{type(a).mnemonic} {r.key.hex}",
+                    "",
+                )
+                for a, r in zip(wanted, ran, strict=True)
+            )
         )
         return [each.result for each in ran]
 
@@ -226,17 +247,21 @@ class TargetContext(Generic[AttrsT]):
         return self._cas.put(data)
 
     def output(self, path: str, content: Digest | bytes, *, executable: bool = False) -> None:
-        if not path or path.startswith("/") or any(part in ("", ".", "..") for part in path.split("/")):
-            raise TargetFailed(
-                f"`{self.label}` declares the output `{path}`, which is no path inside the output folder",
-                where=self._target.where,
-            )
+        self._check_inside(path, "output")
         digest = self._cas.put(content) if isinstance(content, bytes) else content
         if path in self._outputs and self._outputs[path] != (str(digest), executable):
             raise TargetFailed(f"`{self.label}` declares the output `{path}` twice", where=self._target.where)
         self._outputs[path] = (str(digest), executable)
 
+    def _check_inside(self, path: str, what: str) -> None:
+        if not path or path.startswith("/") or any(part in ("", ".", "..") for part in path.split("/")):
+            folder = "the output folder" if what == "output" else "the workspace"
+            raise TargetFailed(
+                f"`{self.label}` declares the {what} `{path}`, which is no path inside {folder}", where=self._target.where
+            )
+
     def update_source(self, path: str, content: bytes) -> None:
+        self._check_inside(path, "source")
         self._updates[path] = str(self._cas.put(content))
 
     def declare(self, label: Label, rule: str, attrs: Mapping[str, Any]) -> None:
@@ -247,11 +272,16 @@ class TargetContext(Generic[AttrsT]):
         self._declared.append(TargetDecl(label=label, rule=rule, attrs=dict(attrs)))
 
     def trace(self, result: Provider | Sequence[Provider] | None) -> Trace:
-        """What was asked and what came out."""
+        """What was asked and what came out. The error of a dependency that failed, when the rule swallowed it."""
+        if self._failed is not None:
+            raise self._failed
         values = [] if result is None else [result] if isinstance(result, Provider) else list(result)
         files = {path: Digest.parse(digest) for path, (digest, _) in sorted(self._outputs.items())}
         modes = tuple(path for path, (_, executable) in sorted(self._outputs.items()) if executable)
         values.append(Outputs(files=files, executable=modes))
+        names = [type(value).__name__ for value in values]
+        if len(set(names)) != len(names):
+            raise InternalError(f"the rule `{self._target.rule.name}` hands on two providers of one type: {', '.join(names)}")
         function = self._cas.function
         return Trace(
             tuple(self._groups),

@@ -78,6 +78,11 @@ class DigestFunction(StrEnum):
             return Digest(xxhash.xxh3_128_hexdigest(data), len(data))
         return Digest(hashlib.sha256(data).hexdigest(), len(data))
 
+    @classmethod
+    def that_made(cls, digest: str) -> DigestFunction:
+        """The function that a digest's text form comes from, by its length."""
+        return cls.XXH3 if len(digest.partition("/")[0]) == 32 else cls.SHA256
+
     def of_file(self, path: Path) -> Digest:
         """Digest of a file's content, read in chunks; OSError as ``open`` raises it."""
         hasher, size = self.new(), 0

@@ -201,6 +201,16 @@ class Engine:
             tried.add(nearest.label)
             await self.scheduler.demand(nearest.label, asker)
 
+    def identity(self, target: Target) -> tuple[Digest, dict[str, str]]:
+        """What a target is apart from its inputs: the key of its traces, and the same as readable text."""
+        described = {
+            "label": target.label,
+            "rule": target.rule.name,
+            "version": target.rule.version,
+            "attrs": target.attrs,
+        }
+        return key_of(described, self.cas.function), manifest(described, self.cas.function)
+
     # --- building one target
 
     async def _work(self, job: Job[Built]) -> Built:
@@ -230,14 +240,7 @@ class Engine:
 
     async def _build(self, target: Target, job: Job[Built], unit: Unit) -> Built:
         transition(self.events, unit, State.CHECKING)
-        function = self.cas.function
-        described = {
-            "label": target.label,
-            "rule": target.rule.name,
-            "version": target.rule.version,
-            "attrs": target.attrs,
-        }
-        identity, shown = key_of(described, function), manifest(described, function)
+        identity, shown = self.identity(target)
         last = self.traces.last(target.label)
         present = Present(shown, last, self.traces.get(identity))
         decision = await decide(present, lambda requests: self.answers.all(requests, job), self._unusable)

@@ -1,38 +1,99 @@
-"""Crash-safe files: temporary file beside the target, fsync where asked, rename. Knows nothing of what it writes."""
+"""Crash-safe files: temporary file, fsync where asked, rename. Knows nothing of what it writes.
+
+Temporary files live in a *scratch* folder when one is given, under names that say whose they are, so that ``sweep`` can remove
+those of killed processes and nobody's half-written file is ever seen among the outputs.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import itertools
 import os
-import tempfile
+import socket
+import time
 from pathlib import Path
 
 from zerorepo.errors import EnvironmentFailure
 
+_NUMBERS = itertools.count()
+_HOST = socket.gethostname().replace("-", "_") or "host"
+_FOREIGN_AGE_S = 24 * 3600.0
 
-def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = False) -> None:
-    """Replace ``path``: at any moment it holds the old bytes or the new ones. ``durable`` also survives a power cut."""
+
+def write_atomic(
+    path: Path,
+    data: bytes,
+    *,
+    mode: int = 0o644,
+    durable: bool = False,
+    scratch: Path | None = None,
+    mtime_ns: int | None = None,
+) -> None:
+    """Replace ``path``: at any moment it holds the old bytes or the new ones. ``durable`` also survives a power cut.
+
+    ``scratch`` must be on the same file system; when it is not, the temporary file is made beside ``path``.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".zr-", dir=path.parent)
+        if scratch is not None:
+            scratch.mkdir(parents=True, exist_ok=True)
+            try:
+                _write(path, scratch, data, mode, durable, mtime_ns)
+                return
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+        _write(path, path.parent, data, mode, durable, mtime_ns)
     except OSError as error:
         raise EnvironmentFailure(f"Cannot write: {error.strerror}", where=str(path)) from error
+
+
+def _write(path: Path, folder: Path, data: bytes, mode: int, durable: bool, mtime_ns: int | None) -> None:
+    name = folder / f".zr-{_HOST}-{os.getpid()}-{next(_NUMBERS)}"
     try:
+        handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-            os.fchmod(file.fileno(), mode)
+            file.flush()
+            os.fchmod(handle, mode)
+            if mtime_ns is not None:
+                os.utime(handle, ns=(mtime_ns, mtime_ns))
             if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        Path(name).replace(path)
-        if durable:
-            _sync_folder(path.parent)
-    except BaseException as error:
+                os.fsync(handle)
+        name.replace(path)
+    except BaseException:
         with contextlib.suppress(OSError):
-            Path(name).unlink()
-        if isinstance(error, OSError):
-            raise EnvironmentFailure(f"Cannot write: {error.strerror}", where=str(path)) from error
+            name.unlink()
         raise
+    if durable:
+        _sync_folder(path.parent)
+
+
+def sweep(scratch: Path) -> None:
+    """Remove temporary files of processes that are no more (of this machine: at once; of others: after a day)."""
+    try:
+        entries = list(os.scandir(scratch))
+    except OSError:
+        return
+    for entry in entries:
+        parts = entry.name.rsplit("-", 3)
+        if len(parts) != 4 or parts[0] != ".zr" or not parts[2].isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            old = time.time() - entry.stat().st_mtime > _FOREIGN_AGE_S
+            if old or (parts[1] == _HOST and not _alive(int(parts[2]))):
+                os.unlink(entry.path)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _sync_folder(folder: Path) -> None:

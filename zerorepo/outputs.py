@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat as stat_bits
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +20,23 @@ from zerorepo.errors import EnvironmentFailure, TargetFailed
 from zerorepo.fileio import write_atomic
 from zerorepo.store import Store
 
+_KEY = b"o"
+# Outputs are dated a little into the past, further than kernel clocks tick: a later edit in place then always shows in the mtime,
+# even one that follows within the same tick.
+_BACKDATE_NS = 20_000_000
+_QUIET_NS = 50_000_000
+
+_Stat = tuple[int, int, int, int, int]
+
 
 @dataclass(frozen=True, slots=True)
 class _Record:
     digest: str
-    stat: tuple[int, int, int, int]
+    stat: _Stat | None
+    """As the file was when it had this digest; None when that must be found out by hashing."""
     owner: str
+    earlier: tuple[str, ...]
+    """Other content that is ours too: what a write, perhaps interrupted, was to replace."""
 
 
 class OutputTree:
@@ -37,6 +50,7 @@ class OutputTree:
         reader: Callable[[Digest], bytes],
         on_edited: Callable[[str, str], None],
         *,
+        scratch: Path | None = None,
         overwrite: bool = False,
     ) -> None:
         self.root = root
@@ -44,6 +58,7 @@ class OutputTree:
         self._function = function
         self._reader = reader
         self._on_edited = on_edited
+        self._scratch = scratch
         self._overwrite = overwrite
         self._owners: dict[str, str] = {}
 
@@ -56,33 +71,40 @@ class OutputTree:
                     f"`{label}` and `{other}` both write `{path}`", hint="give one of them another output"
                 )
 
-    def intact(self, files: Mapping[str, Digest]) -> bool:
+    def intact(self, files: Mapping[str, Digest], executable: Iterable[str] = ()) -> bool:
         """Whether every file is there as wanted, by stat alone."""
-        for path, digest in files.items():
-            record = self._record(path)
-            if record is None or record.digest != str(digest) or _stat(self.root / path) != record.stat:
-                return False
-        return True
+        modes = frozenset(executable)
+        return all(self._is_intact(path, str(digest), _mode(path in modes)) for path, digest in files.items())
+
+    def _is_intact(self, path: str, digest: str, mode: int) -> bool:
+        record = self._record(path)
+        if record is None or record.digest != digest or record.stat is None:
+            return False
+        return record.stat[-1] == mode and _stat(self.root / path) == record.stat
 
     def ensure(
         self, label: str, files: Mapping[str, Digest], executable: Iterable[str], previous: Iterable[str]
     ) -> None:
-        """Bring the files of one target about: write, restore, adopt equal ones; remove those of ``previous`` that are no more."""
+        """Bring the files of one target about: remove those of ``previous`` that are no more; write, restore, adopt equal ones."""
         self.claim(label, files)
-        modes = frozenset(executable)
-        for path, digest in files.items():
-            self._ensure_one(label, path, digest, 0o755 if path in modes else 0o644)
+        # First, because a folder may take the place of a file, or a file that of a folder.
         for path in previous:
             if path not in files and self._owners.get(path, label) == label:
                 self.remove(label, path)
+        modes = frozenset(executable)
+        for path, digest in files.items():
+            self._ensure_one(label, path, digest, _mode(path in modes))
 
     def _ensure_one(self, label: str, path: str, digest: Digest, mode: int) -> None:
         target = self.root / path
         record, stat = self._record(path), _stat(target)
-        if record is not None and record.digest == str(digest) and record.stat == stat:
+        if record is not None and self._is_intact(path, str(digest), mode):
+            if record.owner != label:
+                self._remember(label, path, str(digest), stat)
             return
+        earlier: tuple[str, ...] = ()
         if stat is not None:
-            if not target.is_file() or target.is_symlink():
+            if not _is_regular(target):
                 raise EnvironmentFailure(
                     "An output is in the way of something that is no regular file",
                     where=str(target),
@@ -90,52 +112,122 @@ class OutputTree:
                 )
             present = str(self._function.of_file(target))
             if present == str(digest):
-                self._remember(label, path, digest)
+                self._adopt(label, path, str(digest), mode)
                 return
-            ours = record is not None and record.digest == present
-            if not ours and not self._overwrite:
+            if not self._overwrite and not (record is not None and self._is_ours(target, record)):
                 self._on_edited(label, path)
                 return
-        write_atomic(target, self._reader(digest), mode=mode)
-        self._remember(label, path, digest)
+            earlier = (present,)
+        data = self._reader(digest)
+        # Before the write, so that a build killed right after it knows both contents for its own.
+        self._remember(label, path, str(digest), None, earlier)
+        write_atomic(target, data, mode=mode, scratch=self._scratch, mtime_ns=time.time_ns() - _BACKDATE_NS)
+        self._remember(label, path, str(digest), _stat(target))
+
+    def _adopt(self, label: str, path: str, digest: str, mode: int) -> None:
+        target = self.root / path
+        stat = _stat(target)
+        if stat is not None and stat[-1] != mode:
+            target.chmod(mode)
+            stat = _stat(target)
+        # Whoever wrote it may still be writing within the same tick of the clock.
+        racy = stat is None or time.time_ns() - max(stat[1], stat[2]) < _QUIET_NS
+        self._remember(label, path, digest, None if racy else stat)
 
     def remove(self, label: str, path: str) -> None:
-        """Remove an output that no target makes any more, unless someone edited it."""
+        """Remove an output that ``label`` does not make any more; one that someone edited stays and is theirs from now on."""
         record, target = self._record(path), self.root / path
-        if record is None:
+        if record is None or record.owner != label:
             return
-        if _stat(target) is not None:
-            if _stat(target) != record.stat and str(self._function.of_file(target)) != record.digest:
+        stat = _stat(target)
+        if stat is not None:
+            if stat != record.stat and not self._is_ours(target, record):
                 self._on_edited(label, path)
+                self._state.delete(_KEY + path.encode())
                 return
             with contextlib.suppress(FileNotFoundError):
                 target.unlink()
-            for parent in target.parents:
-                if parent == self.root or any(parent.iterdir()):
-                    break
+            self._remove_empty_folders(target)
+        self._state.delete(_KEY + path.encode())
+
+    def _remove_empty_folders(self, target: Path) -> None:
+        for parent in target.parents:
+            if parent == self.root:
+                return
+            try:
                 parent.rmdir()
-        self._state.delete(b"o" + path.encode())
+            except FileNotFoundError:
+                continue
+            except OSError:
+                return  # not empty
+
+    def remove_all(self) -> int:
+        """Remove everything that was written and not edited; how many files that were."""
+        removed = 0
+        for path, record in self._records():
+            there = _stat(self.root / path) is not None
+            self.remove(record.owner, path)
+            removed += there and _stat(self.root / path) is None
+        return removed
+
+    def prune(self, gone: Callable[[str], bool]) -> None:
+        """Remove the outputs of targets that are ``gone``; those claimed in this build are not asked about."""
+        known: dict[str, bool] = {}
+        for path, record in self._records():
+            if record.owner not in known:
+                known[record.owner] = gone(record.owner)
+            if known[record.owner]:
+                self.remove(record.owner, path)
+
+    def bytes_of(self, path: str, digest: Digest) -> bytes | None:
+        """The bytes of an output when they still have this digest: a second home of a blob that the CAS lost."""
+        try:
+            data = (self.root / path).read_bytes()
+        except OSError:
+            return None
+        return data if self._function.of_bytes(data) == digest else None
+
+    def _records(self) -> list[tuple[str, _Record]]:
+        paths = [key[len(_KEY) :].decode() for key in self._state.keys(_KEY)]
+        return [(path, record) for path in paths if path not in self._owners and (record := self._record(path))]
+
+    @staticmethod
+    def _is_ours(target: Path, record: _Record) -> bool:
+        if not _is_regular(target):
+            return False
+        # A digest remembered under another digest function is compared under that one.
+        return any(
+            str(DigestFunction.that_made(digest).of_file(target)) == digest
+            for digest in (record.digest, *record.earlier)
+        )
 
     def _record(self, path: str) -> _Record | None:
-        row = self._state.get(b"o" + path.encode())
+        row = self._state.get(_KEY + path.encode())
         if row is None:
             return None
         try:
-            digest, stat, owner = json.loads(row)
-            return _Record(digest, tuple(stat), owner)
+            digest, stat, owner, earlier = json.loads(row)
+            return _Record(digest, tuple(stat) if stat else None, owner, tuple(earlier))
         except (ValueError, TypeError):
             return None
 
-    def _remember(self, label: str, path: str, digest: Digest) -> None:
-        stat = _stat(self.root / path)
-        self._state.put(b"o" + path.encode(), json.dumps([str(digest), stat, label]).encode())
+    def _remember(
+        self, label: str, path: str, digest: str, stat: _Stat | None, earlier: tuple[str, ...] = ()
+    ) -> None:
+        self._state.put(_KEY + path.encode(), json.dumps([digest, stat, label, earlier]).encode())
 
 
-def _stat(path: Path) -> tuple[int, int, int, int] | None:
+def _mode(executable: bool) -> int:
+    return 0o755 if executable else 0o644
+
+
+def _is_regular(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
+def _stat(path: Path) -> _Stat | None:
     try:
         found = os.lstat(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    except NotADirectoryError:
-        return None
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, stat_bits.S_IMODE(found.st_mode)

@@ -8,9 +8,11 @@ when a target of that rule is first looked at. Knows nothing of what a rule set 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 from zerorepo.errors import InternalError, UsageError, did_you_mean
@@ -69,6 +71,17 @@ class Registry:
         self._settings.update(rule_set.settings)
         self.rule_sets.append(rule_set)
 
+    def extended(self, modules: Sequence[str], root: Path, *, where: str) -> Registry:
+        """This registry and the rule sets of modules that are importable from ``root``. UsageError when one cannot be loaded."""
+        both = Registry()
+        both.rule_sets = list(self.rule_sets)
+        both._rules, both._settings = dict(self._rules), dict(self._settings)
+        if str(root) not in sys.path:
+            sys.path.append(str(root))
+        for name in modules:
+            both.add(_rule_set_of(name, where))
+        return both
+
     def add_rule(self, rule: Rule | MacroRule) -> None:
         """Add one rule object (tests)."""
         self._rules[rule.name] = rule
@@ -115,6 +128,26 @@ class Registry:
     def commands(self) -> dict[str, str]:
         """Command name to import path, of all rule sets."""
         return {name: path for rule_set in self.rule_sets for name, path in rule_set.commands.items()}
+
+
+def _rule_set_of(module: str, where: str) -> RuleSet:
+    try:
+        found = getattr(importlib.import_module(module), "RULE_SET", None)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (module == error.name or module.startswith(error.name + ".")):
+            raise UsageError(f"The plugin `{module}` cannot be imported: {error}", where=where) from error
+        raise UsageError(
+            f"There is no plugin module `{module}`",
+            where=where,
+            hint="it must be importable from the workspace folder or installed",
+        ) from None
+    except (ImportError, SyntaxError, ValueError, TypeError) as error:
+        raise UsageError(
+            f"The plugin `{module}` cannot be imported: {type(error).__name__}: {error}", where=where
+        ) from error
+    if not isinstance(found, RuleSet):
+        raise UsageError(f"The plugin `{module}` has no RULE_SET", where=where, hint="RULE_SET = RuleSet(name=..., rules=...)")
+    return found
 
 
 def installed() -> Registry:

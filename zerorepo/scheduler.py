@@ -65,13 +65,15 @@ class Scheduler(Generic[ValueT]):
     async def demand(self, key: object, asker: Job[ValueT] | None = None) -> ValueT:
         """The value of ``key``. CycleError when waiting for it would close a circle; DependencyFailed when it failed."""
         job = self._jobs.get(key)
+        new = job is None
         if job is None:
             job = self._jobs[key] = Job(key)
             job.task = asyncio.create_task(self._run(job), name=str(key))
         assert job.task is not None
         if not job.task.done():
             if asker is not None:
-                self._check_cycle(asker, job)
+                if not new:  # a new job waits for nothing yet
+                    self._check_cycle(asker, job)
                 asker.waits_for[job] = asker.waits_for.get(job, 0) + 1
             try:
                 await asyncio.shield(job.task)

@@ -52,9 +52,10 @@ class SourceTree:
     def forget(self, path: str) -> None:
         """Look again at the next call: the build itself changed the file."""
         self._seen.pop(path, None)
+        self._files = None
 
     def _digest(self, path: str) -> Digest | None:
-        full = self.root / path
+        full, looked_at = self.root / path, time.time_ns()
         try:
             stat = full.stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -65,12 +66,11 @@ class SourceTree:
             return None
         now = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
         row = self._state.get(b"s" + path.encode())
-        if row is not None:
-            known = json.loads(row)
-            if known[0] == now:
-                return Digest.parse(known[1])
+        known = _known(row, now, self._function) if row is not None else None
+        if known is not None:
+            return known
         digest = self._hash(full, path)
-        if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > _QUIET_NS:
+        if looked_at - max(stat.st_mtime_ns, stat.st_ctime_ns) > _QUIET_NS:
             self._state.put(b"s" + path.encode(), json.dumps([now, str(digest)]).encode())
         return digest
 
@@ -91,7 +91,13 @@ class SourceTree:
 
     def _walk(self, folder: str) -> list[str]:
         found: list[str] = []
-        for entry in os.scandir(self.root / folder):
+        try:
+            entries = list(os.scandir(self.root / folder))
+        except FileNotFoundError:
+            return []  # removed since its name was read
+        except OSError as error:
+            raise EnvironmentFailure(f"Cannot read the folder: {error.strerror}", where=folder) from error
+        for entry in entries:
             path = f"{folder}/{entry.name}" if folder else entry.name
             if path in self._hidden or (entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)):
                 continue
@@ -100,6 +106,14 @@ class SourceTree:
             elif entry.is_file():
                 found.append(path)
         return found
+
+
+def _known(row: bytes, now: list[int], function: DigestFunction) -> Digest | None:
+    try:
+        stat, text = json.loads(row)
+        return Digest.parse(text) if stat == now and DigestFunction.that_made(text) is function else None
+    except (ValueError, TypeError):
+        return None
 
 
 def _regex(pattern: str) -> re.Pattern[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ class TomlFile:
     name: str
     data: dict[str, Any]
     lines: dict[tuple[str, int, str], int]
+    overridden: list[tuple[str, str, str]] = field(default_factory=list)
+    """(table, key, where) of values that do not come from the file but from the command line."""
 
     @classmethod
     def load(cls, path: Path, name: str) -> TomlFile:
@@ -45,6 +47,9 @@ class TomlFile:
 
     def where(self, table: str, key: str = "", index: int = 0) -> str:
         """``file:line`` of a table or of a key in it."""
+        for place in self.overridden:
+            if place[:2] == (table, key) or (not key and index == 0 and place[0] == table and (table, 0, "") not in self.lines):
+                return place[2]
         line = (
             self.lines.get((table, index, key)) or self.lines.get((table, index, "")) or self.lines.get(("", 0, table))
         )

@@ -119,6 +119,10 @@ class TraceStore:
         rows = [each.to_json() for each in [trace, *older][:_KEPT]]
         self._shared.put(b"t" + identity.hex.encode(), json.dumps(rows, ensure_ascii=False).encode())
 
+    def forget(self, identity: Digest) -> None:
+        """Forget what came of a target identity: something of it was lost and cannot be made again."""
+        self._shared.delete(b"t" + identity.hex.encode())
+
     def last(self, label: Label) -> LastBuild | None:
         """The last build of a label, or None."""
         row = self._local.get(b"l" + str(label).encode())

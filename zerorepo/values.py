@@ -27,7 +27,7 @@ class Value(BaseModel):
     """A frozen, closed model. ``key_version`` is raised when the meaning of its fields changes."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64", arbitrary_types_allowed=False
+        frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants"
     )
     key_version: ClassVar[int] = 1
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -34,6 +34,8 @@ class WorkspaceSettings(Value):
     """The output folder, relative to the workspace."""
     exclude: tuple[str, ...] = ()
     """Folders that are not searched for packages, relative to the workspace."""
+    plugins: tuple[str, ...] = ()
+    """Modules with a ``RULE_SET`` that are no installed plugins, importable from the workspace folder: a workspace's own rules."""
 
 
 class BuildSettings(Value):
@@ -41,8 +43,8 @@ class BuildSettings(Value):
 
     jobs: int | None = Field(default=None, ge=1)
     """How many actions of the pool ``cpu`` run at once; default: the number of cores."""
-    pools: Mapping[str, int] = Field(default_factory=dict)
-    """Limits of other pools, for example ``model = 20``."""
+    pools: Mapping[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    """Limits of other pools, for example ``model = 20``; a pool without one has none."""
 
 
 class CacheSettings(Value):
@@ -70,13 +72,17 @@ class Workspace:
     workspace: WorkspaceSettings
     build: BuildSettings
     cache: CacheSettings
+    _settings: dict[str, Value] = field(default_factory=dict)
 
     @classmethod
     def load(cls, root: Path, registry: Registry, overrides: tuple[str, ...] = ()) -> Workspace:
         """Load ``root/zerorepo.toml``; ``overrides`` are ``section.key=value`` as of ``--set``. UsageError when it is wrong."""
         config = TomlFile.load(root / CONFIG_NAME, CONFIG_NAME)
         for text in overrides:
-            _override(config.data, text)
+            config.overridden.append((*_override(config.data, text), f"--set {text}"))
+        workspace = _validate(config, "workspace", WorkspaceSettings)
+        if workspace.plugins:
+            registry = registry.extended(workspace.plugins, root, where=config.where("workspace", "plugins"))
         known = [*ENGINE_SECTIONS, *registry.section_names, "target"]
         for section in config.data:
             if section not in known:
@@ -85,7 +91,6 @@ class Workspace:
                     where=config.where(section),
                     hint=did_you_mean(section, known) or f"known sections: {', '.join(sorted(known))}",
                 )
-        workspace = _validate(config, "workspace", WorkspaceSettings)
         build = _validate(config, "build", BuildSettings)
         cache = _validate(config, "cache", CacheSettings)
         output = Path(workspace.output)
@@ -112,13 +117,22 @@ class Workspace:
 
     def settings(self, section: str) -> Value:
         """A rule set's section, validated; defaults when the file has none. UsageError when it is wrong."""
+        if section in self._settings:
+            return self._settings[section]
         model = self.registry.settings_model(section)
         if model is None:
             raise UsageError(
                 f"No rule set defines the section `[{section}]`",
                 hint=did_you_mean(section, self.registry.section_names),
             )
-        return _validate(self.config, section, model)
+        self._settings[section] = _validate(self.config, section, model)
+        return self._settings[section]
+
+    def check_settings(self) -> None:
+        """Validate every section that the file has, before anything is built. UsageError for the first wrong one."""
+        for section in self.config.data:
+            if section in self.registry.section_names:
+                self.settings(section)
 
 
 def find_root(start: Path) -> Path:
@@ -141,7 +155,7 @@ def _validate(config: TomlFile, section: str, model: type[SettingsT]) -> Setting
         raise config.invalid(error, model, f"[{section}]", (section,)) from None
 
 
-def _override(data: dict[str, Any], text: str) -> None:
+def _override(data: dict[str, Any], text: str) -> tuple[str, str]:
     path, equals, value = text.partition("=")
     keys = path.split(".")
     if not equals or len(keys) < 2 or not all(keys):
@@ -158,3 +172,4 @@ def _override(data: dict[str, Any], text: str) -> None:
         if not isinstance(table, dict):
             raise UsageError(f"Bad --set `{text}`: `{key}` is not a table")
     table[keys[-1]] = parsed
+    return keys[0], keys[1]

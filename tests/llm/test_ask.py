@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 from pydantic import BaseModel
 from zerorepo_llm.action import Answer
-from zerorepo_llm.ask import ask_code, ask_json
+from zerorepo_llm.ask import ask_code, ask_json, tidy_schema
 from zerorepo_llm.settings import LLMSettings
 from zerorepo_llm.testing import ScriptedProvider, use_provider
 
@@ -43,12 +43,20 @@ def ask_named(ctx: RuleContextFake, script: Sequence[str | Answer | Exception], 
     return named
 
 
+def test_a_schema_in_a_prompt_has_no_titles_but_may_have_a_property_of_that_name() -> None:
+    class Titled(BaseModel):
+        title: str = "none"
+
+    shown = tidy_schema(Titled.model_json_schema())
+    assert shown == {"type": "object", "properties": {"title": {"type": "string", "default": "none"}}}
+
+
 def test_an_answer_is_a_typed_value(build: Build) -> None:
     ctx = context(build)
     assert ask_named(ctx, ['{"name": "slugify", "count": 2}']) == Named(name="slugify", count=2)
     (action,) = ctx.actions
     assert [message.role for message in action.messages] == ["system", "user"]
-    assert action.answer_schema == Named.model_json_schema()
+    assert action.answer_schema == tidy_schema(Named.model_json_schema())
     assert json.dumps("name") in action.messages[0].content
     assert "make slugs" not in action.messages[0].content
     assert (action.model, action.tier, action.purpose) == ("medium", "medium", "name it")

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 from zerorepo.action import Action, ActionResult, CachePolicy, Service
 from zerorepo.action_cache import ActionCache
-from zerorepo.action_key import key_of
-from zerorepo.cas import Cas
+from zerorepo.action_key import blobs_in, key_of
+from zerorepo.cas import BlobMissing, Cas
 from zerorepo.digest import Digest
 from zerorepo.errors import InternalError, ZeroRepoError
 from zerorepo.events import EventStream, State, Unit, transition
@@ -74,11 +74,17 @@ class LocalExecutor:
         """The result, from this build, from the cache, or by executing. Errors as ``Action.execute`` raises them."""
         key = key_of(action, self.cas.function)
         task = self._running.get(key.hex)
-        if task is None:
+        if task is None or self._lost(task):
             task = asyncio.create_task(self._run(action, key, label), name=f"{type(action).mnemonic} {label}")
             self._running[key.hex] = task
         # A task of its own, awaited by all who ask: cancelling one asker must not fail the others; ``close`` ends it.
         return await asyncio.shield(task)
+
+    def _lost(self, task: asyncio.Task[Ran]) -> bool:
+        """Whether a result of this build refers to a blob that was found to be damaged or gone since."""
+        if not task.done() or task.cancelled() or task.exception() is not None:
+            return False
+        return not all(self.cas.has(digest) for digest in blobs_in(task.result().result))
 
     async def _run(self, action: Action, key: Digest, label: Label) -> Ran:
         unit = Unit("action", key.hex, str(label), type(action).mnemonic, action.describe())
@@ -126,7 +132,20 @@ class LocalExecutor:
                 f"{type(action).mnemonic} answered {type(result).__name__}, not {type(action).result.__name__}"
             )
         context.meters["wall_s"] = round(time.monotonic() - started, 4)
-        return result, context.meters
+        return self._settle(action, result), context.meters
+
+    def _settle(self, action: Action, result: ActionResult) -> ActionResult:
+        """The result as the cache will give it back, so that a first run and a hit cannot differ; its blobs must be there."""
+        try:
+            settled = type(action).result.model_validate_json(result.model_dump_json())
+        except ValueError as error:
+            raise InternalError(
+                f"The result of {type(action).mnemonic} does not survive being stored: {error}"
+            ) from error
+        for digest in blobs_in(settled):
+            if not self.cas.has(digest):
+                raise BlobMissing(digest)
+        return settled
 
     async def service(self, type_: type[ServiceT], context: LocalActionContext) -> ServiceT:
         """The build's one instance."""
