@@ -1,0 +1,110 @@
+"""Providers of the pipeline that are not part of the plan itself. Knows nothing of how they come about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from zerorepo.digest import Digest
+from zerorepo.target import Provider
+from zerorepo.values import Value
+from zerorepo_rpg.plan_model import BaseClasses, FeatureSet, ModuleInterfaces, ModuleSet, NodeInterface
+
+
+class LockedFeatures(Provider):
+    """The lock's slice of stage ``features``. ``inputs`` is the digest of what it was accepted for; "" without a lock."""
+
+    inputs: str = ""
+    value: FeatureSet = FeatureSet()
+
+
+class LockedModules(Provider):
+    """The lock's slice of stage ``modules``."""
+
+    inputs: str = ""
+    value: ModuleSet = ModuleSet()
+
+
+class LockedBaseClasses(Provider):
+    """The lock's slice of stage ``base_classes``."""
+
+    inputs: str = ""
+    value: BaseClasses = BaseClasses()
+
+
+class LockedModule(Value):
+    """One module's files and interfaces as locked; ``files`` holds (path, feature ids, description)."""
+
+    files_inputs: str = ""
+    files: tuple[tuple[str, tuple[str, ...], str], ...] = ()
+    interfaces_inputs: str = ""
+    interfaces: ModuleInterfaces
+
+
+class LockedModulePlans(Provider):
+    """The lock's slice of stages ``files`` and ``interfaces``, by module."""
+
+    modules: Mapping[str, LockedModule] = {}
+
+
+class StageInputs(Provider):
+    """Digests of what each stage's value was made from, by stage name. Written into the lock with the plan."""
+
+    inputs: Mapping[str, str]
+
+
+class NodeSpec(Provider):
+    """What the prompts of one node are told: its interface and the sentences of the specification behind it."""
+
+    interface: NodeInterface
+    requirements: tuple[str, ...] = ()
+
+
+class NodeTests(Provider):
+    """A node's first test module, as source."""
+
+    source: str
+
+
+class Cause(StrEnum):
+    """Whose fault a failing test is."""
+
+    IMPLEMENTATION = "implementation"
+    TESTS = "tests"
+    INTERFACE = "interface"
+    ENVIRONMENT = "environment"
+
+
+class Diagnosis(Value):
+    """A model's answer to a failing test run."""
+
+    cause: Cause
+    explanation: str
+    """What is wrong and where, in a few sentences."""
+
+
+class NodeCode(Provider):
+    """A node's accepted source and the tests it was accepted by; ``passed`` is False when every attempt failed."""
+
+    source: str
+    tests: str
+    passed: bool
+    rounds: int = 0
+    """How many repairs it took."""
+    failure: str = ""
+    """What the last test run said, when it did not pass."""
+
+
+class Node(Provider):
+    """A finished node, for people who ask for ``//module:name``."""
+
+    interface: NodeInterface
+    passed: bool
+
+
+class AssembledRepository(Provider):
+    """The generated repository's files, by path inside it."""
+
+    files: Mapping[str, Digest]
+    package_name: str
+    failed_nodes: tuple[str, ...] = ()

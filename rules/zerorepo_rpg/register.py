@@ -1,0 +1,29 @@
+"""What this rule set offers: the macro ``repository`` and the rules that it and its expansions are made of."""
+
+from zerorepo.plugins import RuleSet
+
+_RULES = "zerorepo_rpg.rules."
+
+RULE_SET = RuleSet(
+    name="rpg",
+    rules={
+        "repository": _RULES + "repository:repository",
+        "rpg_spec": _RULES + "spec:rpg_spec",
+        "rpg_lock": _RULES + "lock:rpg_lock",
+        "rpg_features": _RULES + "stages:rpg_features",
+        "rpg_modules": _RULES + "stages:rpg_modules",
+        "rpg_base_classes": _RULES + "stages:rpg_base_classes",
+        "rpg_files": _RULES + "module_plan:rpg_files",
+        "rpg_interfaces": _RULES + "module_plan:rpg_interfaces",
+        "rpg_plan": _RULES + "plan:rpg_plan",
+        "node_interface": _RULES + "node:node_interface",
+        "node_tests": _RULES + "node:node_tests",
+        "node_code": _RULES + "node_code:node_code",
+        "node_test": _RULES + "node:node_test",
+        "node": _RULES + "node:node",
+        "rpg_assemble": _RULES + "repository:rpg_assemble",
+        "rpg_suite": _RULES + "repository:rpg_suite",
+        "rpg_repository": _RULES + "repository:rpg_repository",
+    },
+    templates={"repository": "zerorepo_rpg.template:repository"},
+)

@@ -1,0 +1,31 @@
+"""What the stages share: the lock-or-ask decision and the digest of a stage's inputs. Knows nothing of any one stage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zerorepo.action_key import key_of
+from zerorepo.digest import DigestFunction
+from zerorepo.errors import TargetFailed
+from zerorepo.rule import RuleContext
+
+PACKAGE = "zerorepo_rpg"
+
+
+def stage_digest(*parts: Any) -> str:
+    """The digest of what a stage is made from. Always xxh3: it is written into the lock, whatever the cache uses."""
+    return key_of(parts, DigestFunction.XXH3).hex
+
+
+def template(name: str) -> tuple[str, str]:
+    """A prompt file of this rule set."""
+    return PACKAGE, f"prompts/{name}"
+
+
+async def forbid_when_locked(ctx: RuleContext[Any], stage: str, lock: str) -> None:
+    """Under ``--locked`` a stage that is out of date fails before anything is asked."""
+    if await ctx.option("locked"):
+        raise TargetFailed(
+            f"The plan in `{lock}` is out of date (stage {stage}), and --locked forbids changing it",
+            hint="run `zerorepo build` without --locked, look at the change of the lock, and check it in",
+        )

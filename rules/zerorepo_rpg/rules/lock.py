@@ -1,0 +1,46 @@
+"""The lock's slices: ``zerorepo.lock`` read once, handed on stage by stage, so that no stage depends on another one's part."""
+
+from __future__ import annotations
+
+from zerorepo.rule import Attrs, RuleContext, rule
+from zerorepo.target import Provider
+from zerorepo_rpg.lock import Lock, parse_lock
+from zerorepo_rpg.plan_model import BaseClasses, FeatureSet, ModuleInterfaces, ModuleSet
+from zerorepo_rpg.providers import LockedBaseClasses, LockedFeatures, LockedModule, LockedModulePlans, LockedModules
+
+
+class LockAttrs(Attrs):
+    """Attributes of ``rpg_lock``. ``path`` is a string, not a source: the file need not exist."""
+
+    path: str
+
+
+@rule("rpg_lock", attrs=LockAttrs, provides=[LockedFeatures, LockedModules, LockedBaseClasses, LockedModulePlans])
+async def rpg_lock(ctx: RuleContext[LockAttrs]) -> list[Provider]:
+    """Read the lock. Without one every slice is empty."""
+    found = await ctx.source_or_none(ctx.attrs.path)
+    if found is None:
+        return [LockedFeatures(), LockedModules(), LockedBaseClasses(), LockedModulePlans()]
+    lock = parse_lock(ctx.read(found).decode("utf-8", "replace"), ctx.attrs.path)
+    stages = lock.stages
+    return [
+        LockedFeatures(inputs=stages.get("features", ""), value=lock.features or FeatureSet()),
+        LockedModules(inputs=stages.get("modules", ""), value=lock.modules or ModuleSet()),
+        LockedBaseClasses(inputs=stages.get("base_classes", ""), value=lock.base_classes or BaseClasses()),
+        LockedModulePlans(modules=_modules(lock)),
+    ]
+
+
+def _modules(lock: Lock) -> dict[str, LockedModule]:
+    files = lock.layout.files if lock.layout else ()
+    interfaces = {each.module: each for each in lock.interfaces}
+    names = sorted({file.module for file in files} | set(interfaces))
+    return {
+        name: LockedModule(
+            files_inputs=lock.stages.get(f"files/{name}", ""),
+            files=tuple((file.path, file.features, file.description) for file in files if file.module == name),
+            interfaces_inputs=lock.stages.get(f"interfaces/{name}", ""),
+            interfaces=interfaces.get(name, ModuleInterfaces(module=name)),
+        )
+        for name in names
+    }

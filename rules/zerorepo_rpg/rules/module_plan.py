@@ -1,0 +1,158 @@
+"""Stages ``files`` and ``interfaces`` of one module. Modules that need nothing of each other are planned in parallel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from zerorepo.errors import InternalError
+from zerorepo.label import Label
+from zerorepo.rule import Attrs, RuleContext, rule
+from zerorepo.target import Provider
+from zerorepo_llm.ask import ask_json
+from zerorepo_rpg.plan_model import (
+    BaseClasses,
+    Feature,
+    FeatureSet,
+    FileLayout,
+    FilePlan,
+    ModuleInterfaces,
+    ModulePlan,
+    ModuleSet,
+    NodeInterface,
+)
+from zerorepo_rpg.providers import LockedModule, LockedModulePlans, StageInputs
+from zerorepo_rpg.rules.asking import forbid_when_locked, stage_digest, template
+from zerorepo_rpg.rules.stages import named_in
+from zerorepo_rpg.spec_model import RepositorySpec
+from zerorepo_rpg.validate import check_layout, check_module_interfaces, messages
+
+
+class FilesAttrs(Attrs):
+    """Attributes of ``rpg_files``."""
+
+    module: str
+    spec: Label
+    lock: Label
+    lock_path: str
+    features: Label
+    modules: Label
+    base_classes: Label
+
+
+class InterfacesAttrs(FilesAttrs):
+    """Attributes of ``rpg_interfaces``. ``upstream``: the interfaces of the modules whose data this one takes."""
+
+    files: Label
+    upstream: tuple[Label, ...] = ()
+
+
+async def _module(ctx: RuleContext[Any]) -> tuple[ModulePlan, tuple[Feature, ...], ModuleSet]:
+    modules = await ctx.provider(ctx.attrs.modules, ModuleSet)
+    features = await ctx.provider(ctx.attrs.features, FeatureSet)
+    module = next((each for each in modules.modules if each.id == ctx.attrs.module), None)
+    if module is None:
+        raise InternalError(f"`{ctx.label}` was declared for the module `{ctx.attrs.module}`, which is not in the plan")
+    by_id = {feature.id: feature for feature in features.features}
+    return module, tuple(by_id[each] for each in module.features), modules
+
+
+async def _locked(ctx: RuleContext[Any]) -> LockedModule:
+    plans = await ctx.provider(ctx.attrs.lock, LockedModulePlans)
+    found = plans.modules.get(ctx.attrs.module)
+    return found or LockedModule(interfaces=ModuleInterfaces(module=ctx.attrs.module))
+
+
+@rule("rpg_files", attrs=FilesAttrs, provides=[FileLayout, StageInputs])
+async def rpg_files(ctx: RuleContext[FilesAttrs]) -> list[Provider]:
+    """Assign the module's features to files."""
+    spec = await ctx.provider(ctx.attrs.spec, RepositorySpec)
+    module, features, _ = await _module(ctx)
+    locked = await _locked(ctx)
+    inputs = stage_digest(spec.package_name, module.id, tuple((feature.id, feature.name) for feature in features))
+    made = StageInputs(inputs={f"files/{module.id}": inputs})
+    old = tuple(
+        FilePlan(path=path, module=module.id, features=ids, description=text) for path, ids, text in locked.files
+    )
+    if locked.files_inputs == inputs:
+        return [FileLayout(package_name=spec.package_name, files=old), made]
+    await forbid_when_locked(ctx, f"files/{module.id}", ctx.attrs.lock_path)
+    answer = await ask_json(
+        ctx,
+        template("files.md"),
+        {
+            "module": module.id,
+            "folder": f"{spec.package_name}/{module.id}",
+            "description": module.description,
+            "features": "\n".join(f"{feature.id}: {feature.name} — {feature.description}" for feature in features),
+            "old": FileLayout(package_name=spec.package_name, files=old).model_dump_json(indent=1) if old else "",
+        },
+        FileLayout,
+        tier="medium",
+        purpose=f"lay out the files of {module.id}",
+        check=lambda value: messages(check_layout(value, module, spec.package_name)),
+    )
+    return [answer.model_copy(update={"files": tuple(sorted(answer.files, key=lambda file: file.path))}), made]
+
+
+@rule("rpg_interfaces", attrs=InterfacesAttrs, provides=[ModuleInterfaces, StageInputs])
+async def rpg_interfaces(ctx: RuleContext[InterfacesAttrs]) -> list[Provider]:
+    """Design one interface per feature of the module."""
+    spec = await ctx.provider(ctx.attrs.spec, RepositorySpec)
+    module, features, modules = await _module(ctx)
+    layout = await ctx.provider(ctx.attrs.files, FileLayout)
+    base = await ctx.provider(ctx.attrs.base_classes, BaseClasses)
+    upstream = await ctx.providers(ctx.attrs.upstream, ModuleInterfaces)
+    locked = await _locked(ctx)
+    available = [each.interface() for each in base.classes] + [node for each in upstream for node in each.interfaces]
+    flows = tuple(flow for flow in modules.flows if module.id in (flow.source, flow.target))
+    texts = {requirement.id: requirement.text for requirement in spec.requirements}
+    told = tuple((feature, tuple(texts.get(r, "") for r in feature.requirements)) for feature in features)
+    inputs = stage_digest(
+        spec.package_name, module.id, told, layout.files, tuple((n.id, n.file, n.signature) for n in available), flows
+    )
+    made = StageInputs(inputs={f"interfaces/{module.id}": inputs})
+    if locked.interfaces_inputs == inputs:
+        return [locked.interfaces, made]
+    await forbid_when_locked(ctx, f"interfaces/{module.id}", ctx.attrs.lock_path)
+    answer = await ask_json(
+        ctx,
+        template("interfaces.md"),
+        {
+            "package": spec.package_name,
+            "description": spec.description,
+            "dependencies": ", ".join(spec.dependencies),
+            "module": module.id,
+            "module_description": module.description,
+            "features": "\n\n".join(_told(feature, sentences) for feature, sentences in told),
+            "files": "\n".join(f"{file.path}: {', '.join(file.features)}" for file in layout.files),
+            "named": named_in(spec),
+            "available": "\n\n".join(show_node(node) for node in available) or "none",
+            "flows": "\n".join(
+                f"{f.source} -> {f.target}: {f.data_name} ({f.data_type}) {f.description}" for f in flows
+            ),
+            "old": locked.interfaces.model_dump_json(indent=1) if locked.interfaces.interfaces else "",
+        },
+        ModuleInterfaces,
+        tier="strong",
+        purpose=f"design the interfaces of {module.id}",
+        check=lambda value: messages(check_module_interfaces(value, module, layout, available)),
+    )
+    nodes = tuple(sorted(answer.interfaces, key=lambda node: node.id))
+    return [ModuleInterfaces(module=module.id, interfaces=nodes), made]
+
+
+def _told(feature: Feature, sentences: Sequence[str]) -> str:
+    lines = [f"{feature.id}: {feature.name} — {feature.description}"]
+    return "\n".join([*lines, *(f"  - {sentence}" for sentence in sentences if sentence)])
+
+
+def show_node(node: NodeInterface) -> str:
+    """A node as others see it: its id, the line that imports it, its signature and docstring."""
+    lines = [
+        f"{node.id}",
+        f"from {node.import_path} import {node.name}",
+        node.signature.rstrip(),
+        f'"""{node.docstring}"""',
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,138 @@
+"""Stage ``plan``: all stages joined, checked, written into the lock, and expanded into the targets of each node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zerorepo.errors import TargetFailed
+from zerorepo.label import Label
+from zerorepo.rule import Attrs, RuleContext, rule
+from zerorepo_rpg.lock import render_lock
+from zerorepo_rpg.plan_model import (
+    BaseClasses,
+    FeatureSet,
+    FileLayout,
+    FilePlan,
+    ModuleInterfaces,
+    ModuleSet,
+    NodeInterface,
+    Plan,
+)
+from zerorepo_rpg.providers import StageInputs
+from zerorepo_rpg.rules.stages import module_label
+from zerorepo_rpg.spec_model import RepositorySpec
+from zerorepo_rpg.validate import messages, validate_plan
+
+
+class PlanAttrs(Attrs):
+    """Attributes of ``rpg_plan``. ``max_repairs``: how often a node's code or tests are mended before it counts as failed."""
+
+    spec: Label
+    lock_path: str
+    features: Label
+    modules: Label
+    base_classes: Label
+    max_repairs: int = 4
+
+
+@rule("rpg_plan", attrs=PlanAttrs, provides=[Plan], expands=True)
+async def rpg_plan(ctx: RuleContext[PlanAttrs]) -> Plan:
+    """Join the stages to a plan."""
+    attrs = ctx.attrs
+    spec = await ctx.provider(attrs.spec, RepositorySpec)
+    features = await ctx.provider(attrs.features, FeatureSet)
+    modules = await ctx.provider(attrs.modules, ModuleSet)
+    base = await ctx.provider(attrs.base_classes, BaseClasses)
+    names = [module.id for module in modules.modules]
+    layouts = await ctx.providers([module_label(ctx.label, name, "files") for name in names], FileLayout)
+    interfaces = await ctx.providers([module_label(ctx.label, name, "interfaces") for name in names], ModuleInterfaces)
+    files: tuple[FilePlan, ...] = tuple(
+        sorted((file for each in layouts for file in each.files), key=lambda file: file.path)
+    )
+    plan = Plan(
+        features=features,
+        modules=modules,
+        layout=FileLayout(package_name=spec.package_name, files=files),
+        base_classes=base,
+        interfaces=tuple(interfaces),
+    )
+    problems = validate_plan(plan, spec)
+    if problems:
+        listed = "\n".join(f"- {text}" for text in messages(problems))
+        raise TargetFailed(
+            f"The plan does not hold together:\n{listed}",
+            where=attrs.lock_path,
+            hint=f"mend `{attrs.lock_path}` by hand, or remove the part in question to have it planned anew",
+        )
+    stages = await _stage_inputs(ctx, names)
+    ctx.update_source(attrs.lock_path, render_lock(plan, stages).encode())
+    _declare_nodes(ctx, plan, spec)
+    return plan
+
+
+async def _stage_inputs(ctx: RuleContext[Any], names: list[str]) -> dict[str, str]:
+    labels = [ctx.attrs.features, ctx.attrs.modules, ctx.attrs.base_classes]
+    labels += [module_label(ctx.label, name, stage) for name in names for stage in ("files", "interfaces")]
+    found: dict[str, str] = {}
+    for each in await ctx.providers(labels, StageInputs):
+        found.update(each.inputs)
+    return found
+
+
+def node_label(owner: Label, node_id: str, suffix: str = "") -> Label:
+    """``//<module>:<name><suffix>`` of the node ``<module>/<name>``."""
+    module, _, name = node_id.partition("/")
+    return module_label(owner, module, name + suffix)
+
+
+def _declare_nodes(ctx: RuleContext[PlanAttrs], plan: Plan, spec: RepositorySpec) -> None:
+    uses = plan.uses()
+    by_feature = {feature.id: feature for feature in plan.features.features}
+    texts = {requirement.id: requirement.text for requirement in spec.requirements}
+    for node in plan.nodes():
+        behind = [r for feature in node.features if feature in by_feature for r in by_feature[feature].requirements]
+        sentences = [texts[r] for r in dict.fromkeys(behind) if r in texts]
+        _declare_node(ctx, plan, spec, node, uses[node.id], sentences)
+
+
+def _declare_node(
+    ctx: RuleContext[PlanAttrs],
+    plan: Plan,
+    spec: RepositorySpec,
+    node: NodeInterface,
+    uses: tuple[str, ...],
+    sentences: list[str],
+) -> None:
+    def label(suffix: str, of: str = node.id) -> str:
+        return str(node_label(ctx.label, of, suffix))
+
+    closure = sorted(plan.closure({node.id}) - {node.id})
+    ctx.declare(
+        node_label(ctx.label, node.id, ".interface"),
+        "node_interface",
+        {"interface": node.model_dump(mode="json"), "requirements": sentences},
+    )
+    asking = {
+        "interface": label(".interface"),
+        "uses": [label(".interface", each) for each in uses],
+        "dependencies": list(spec.dependencies),
+        "permissions": [str(permission) for permission in spec.permissions],
+    }
+    ctx.declare(node_label(ctx.label, node.id, ".tests"), "node_tests", asking)
+    proving = {
+        "interface": label(".interface"),
+        "closure_interfaces": [label(".interface", each) for each in closure],
+        "closure_code": [label(".code", each) for each in closure],
+        "package": plan.package_name,
+    }
+    ctx.declare(
+        node_label(ctx.label, node.id, ".code"),
+        "node_code",
+        {**asking, **proving, "tests": label(".tests"), "max_repairs": ctx.attrs.max_repairs},
+    )
+    ctx.declare(node_label(ctx.label, node.id, ".test"), "node_test", {**proving, "code": label(".code")})
+    ctx.declare(
+        node_label(ctx.label, node.id),
+        "node",
+        {"interface": label(".interface"), "code": label(".code"), "test": label(".test")},
+    )

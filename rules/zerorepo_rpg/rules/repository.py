@@ -1,0 +1,147 @@
+"""The last stages: files put together, the whole suite run with coverage, the repository written out; and the macro for it all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from zerorepo.label import Label
+from zerorepo.rule import Attrs, RuleContext, macro, rule
+from zerorepo.target import Provider, SourcePath, TestReport
+from zerorepo_rpg.assemble import package_files, test_files
+from zerorepo_rpg.plan_model import Plan
+from zerorepo_rpg.project import project_files
+from zerorepo_rpg.providers import AssembledRepository, NodeCode
+from zerorepo_rpg.report import coverage_report
+from zerorepo_rpg.rules.plan import node_label
+from zerorepo_rpg.spec_model import RepositorySpec
+from zerorepo_sandbox.environment import environment_id
+from zerorepo_sandbox.isolation import isolation, test_limits
+from zerorepo_sandbox.run_tests import RunTests, TestRun
+
+
+class AssembleAttrs(Attrs):
+    """Attributes of ``rpg_assemble``."""
+
+    spec: Label
+    plan: Label
+
+
+@rule("rpg_assemble", attrs=AssembleAttrs, provides=[AssembledRepository])
+async def rpg_assemble(ctx: RuleContext[AssembleAttrs]) -> AssembledRepository:
+    """Merge the nodes' code into files and add what makes them a package."""
+    spec = await ctx.provider(ctx.attrs.spec, RepositorySpec)
+    plan = await ctx.provider(ctx.attrs.plan, Plan)
+    ids = [node.id for node in plan.nodes()]
+    code = await ctx.providers([node_label(ctx.attrs.plan, each, ".code") for each in ids], NodeCode)
+    bodies = {node_id: each.source for node_id, each in zip(ids, code, strict=True)}
+    tests = {node_id: each.tests for node_id, each in zip(ids, code, strict=True)}
+    failed = tuple(node_id for node_id, each in zip(ids, code, strict=True) if not each.passed)
+    package = package_files(plan, bodies)
+    files = {**package, **test_files(plan, tests), **project_files(plan, spec, package)}
+    return AssembledRepository(
+        files={path: ctx.write(text.encode()) for path, text in sorted(files.items())},
+        package_name=plan.package_name,
+        failed_nodes=failed,
+    )
+
+
+class SuiteResult(Provider):
+    """Lines of the package that the suite ran and did not run, by file."""
+
+    coverage: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
+
+
+class SuiteAttrs(Attrs):
+    """Attributes of ``rpg_suite``."""
+
+    assembled: Label
+
+
+@rule("rpg_suite", attrs=SuiteAttrs, provides=[TestReport, SuiteResult], test=True)
+async def rpg_suite(ctx: RuleContext[SuiteAttrs]) -> list[Provider]:
+    """Run every test of the assembled repository, as its users will, and measure coverage."""
+    repository = await ctx.provider(ctx.attrs.assembled, AssembledRepository)
+    files = {path: digest for path, digest in repository.files.items() if path.endswith(".py")}
+    action = RunTests(
+        files=files,
+        tests=("tests",),
+        tier=await isolation(ctx),
+        environment=environment_id(),
+        coverage=(repository.package_name,),
+        limits=await test_limits(ctx),
+    )
+    run: TestRun = await ctx.run(action)
+    covered = {path: (tuple(lines.executed), tuple(lines.missing)) for path, lines in run.coverage.items()}
+    return [run.report, SuiteResult(coverage=covered)]
+
+
+class WrittenAttrs(Attrs):
+    """Attributes of ``rpg_repository``. ``folder``: where it lands, below the output folder."""
+
+    assembled: Label
+    suite: Label
+    plan: Label
+    folder: str
+
+
+@rule("rpg_repository", attrs=WrittenAttrs, provides=[AssembledRepository, TestReport])
+async def rpg_repository(ctx: RuleContext[WrittenAttrs]) -> list[Provider]:
+    """Write the repository out, with the report on its tests and coverage."""
+    repository = await ctx.provider(ctx.attrs.assembled, AssembledRepository)
+    plan = await ctx.provider(ctx.attrs.plan, Plan)
+    report = await ctx.provider(ctx.attrs.suite, TestReport)
+    suite = await ctx.provider(ctx.attrs.suite, SuiteResult)
+    for path, digest in repository.files.items():
+        ctx.output(f"{ctx.attrs.folder}/{path}", digest)
+    text = coverage_report(plan, report, suite.coverage, repository.failed_nodes)
+    ctx.output(f"{ctx.attrs.folder}/docs/coverage.md", text.encode())
+    passed = report.passed and not repository.failed_nodes
+    return [repository, report.model_copy(update={"passed": passed})]
+
+
+class RepositoryAttrs(Attrs):
+    """Attributes of the macro ``repository``, which stands for the whole pipeline."""
+
+    spec: SourcePath
+    """The specification, a Markdown or text file."""
+    lock: str = "zerorepo.lock"
+    """The plan's lock file, relative to the target's package."""
+    folder: str = ""
+    """Where the repository lands below the output folder; default: the target's package and name."""
+    max_repairs: int = 4
+    """How often the code or the tests of a node are mended before it counts as failed."""
+
+
+@macro("repository", attrs=RepositoryAttrs)
+def repository(label: Label, attrs: RepositoryAttrs) -> Sequence[tuple[Label, str, Mapping[str, Any]]]:
+    """From a specification to a tested repository: one target per stage, ``NAME.spec`` to ``NAME``."""
+
+    def stage(name: str) -> Label:
+        return label.sibling(f"{label.name}.{name}")
+
+    lock_path = f"{label.package}/{attrs.lock}" if label.package else attrs.lock
+    common = {"spec": str(stage("spec")), "lock": str(stage("lock")), "lock_path": lock_path}
+    features = {"features": str(stage("features"))}
+    modules = {"modules": str(stage("modules"))}
+    base = {"base_classes": str(stage("base_classes"))}
+    planned = {
+        "spec": common["spec"],
+        "lock_path": lock_path,
+        **features,
+        **modules,
+        **base,
+        "max_repairs": attrs.max_repairs,
+    }
+    whole = {"assembled": str(stage("assembled")), "suite": str(stage("suite")), "plan": str(stage("plan"))}
+    return [
+        (stage("spec"), "rpg_spec", {"src": f"//:{attrs.spec}"}),
+        (stage("lock"), "rpg_lock", {"path": lock_path}),
+        (stage("features"), "rpg_features", common),
+        (stage("modules"), "rpg_modules", {**common, **features}),
+        (stage("base_classes"), "rpg_base_classes", {**common, **features, **modules}),
+        (stage("plan"), "rpg_plan", planned),
+        (stage("assembled"), "rpg_assemble", {"spec": common["spec"], "plan": whole["plan"]}),
+        (stage("suite"), "rpg_suite", {"assembled": whole["assembled"]}),
+        (label, "rpg_repository", {**whole, "folder": attrs.folder or label.path, "tags": list(attrs.tags)}),
+    ]

@@ -1,0 +1,96 @@
+"""Stage ``spec``: a Markdown or text file becomes a ``RepositorySpec``, section by section.
+
+Each section is asked about by itself, so an edited sentence asks about its section only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from zerorepo.errors import TargetFailed
+from zerorepo.rule import Attrs, RuleContext, rule
+from zerorepo.target import SourcePath
+from zerorepo_llm.ask import ask_json
+from zerorepo_rpg.rules.asking import template
+from zerorepo_rpg.spec_model import RepositorySpec, SectionFacts, SpecSection, merge_sections, split_sections
+
+_MIN_CHARS, _MAX_CHARS = 10, 50_000
+
+
+class SpecAttrs(Attrs):
+    """Attributes of ``rpg_spec``."""
+
+    src: SourcePath
+
+
+@rule("rpg_spec", attrs=SpecAttrs, provides=[RepositorySpec])
+async def rpg_spec(ctx: RuleContext[SpecAttrs]) -> RepositorySpec:
+    """Parse the specification; sections are asked about at once, each its own action."""
+    raw = ctx.read(await ctx.source(ctx.attrs.src))
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise TargetFailed(f"The specification is not UTF-8 (byte {error.start})", where=ctx.attrs.src) from None
+    if not _MIN_CHARS <= len(text.strip()) <= _MAX_CHARS:
+        raise TargetFailed(
+            f"The specification has {len(text.strip()):,} characters; {_MIN_CHARS} to {_MAX_CHARS:,} are supported",
+            where=ctx.attrs.src,
+            hint="describe what the library does, or split it into several repositories",
+        )
+    sections = split_sections(text)
+    facts = await ctx.concurrently(_asker(section, _path(sections, index)) for index, section in enumerate(sections))
+    spec = merge_sections("", sections, facts)
+    if not spec.requirements:
+        raise TargetFailed(
+            "The specification states nothing that the repository should do",
+            where=ctx.attrs.src,
+            hint="write what a user of it can do, one sentence each",
+        )
+    return spec
+
+
+def _path(sections: Sequence[SpecSection], index: int) -> str:
+    """The headings above a section, outermost first: where it stands in the text."""
+    path: list[str] = []
+    level = sections[index].level
+    for section in reversed(sections[:index]):
+        if section.level < level:
+            path.insert(0, section.heading)
+            level = section.level
+    return " > ".join([*path, sections[index].heading])
+
+
+def _asker(section: SpecSection, path: str) -> Callable[[RuleContext[Any]], Awaitable[SectionFacts]]:
+    return lambda ctx: _facts(ctx, section, path)
+
+
+async def _facts(ctx: RuleContext[Any], section: SpecSection, path: str) -> SectionFacts:
+    if not section.text.strip():
+        return SectionFacts()
+    body = _flat(section.text)
+
+    def check(facts: SectionFacts) -> list[str]:
+        return [
+            f"The requirement {item.text!r} does not stand in the section word for word; quote its sentence exactly."
+            for item in facts.requirements
+            if _flat(item.text) not in body
+        ]
+
+    facts = await ask_json(
+        ctx,
+        template("parse_section.md"),
+        {"heading": path, "text": section.text},
+        SectionFacts,
+        tier="medium",
+        purpose=f"parse the section {section.id}",
+        check=check,
+    )
+    # Ids come from the sentence itself, so that reading a section again cannot rename what did not change.
+    plain = tuple(item.model_copy(update={"name": ""}) for item in facts.requirements)
+    return facts.model_copy(update={"requirements": plain})
+
+
+def _flat(text: str) -> str:
+    """The words alone: quoting may join lines and drop list markers and emphasis."""
+    return " ".join(text.replace("*", "").split())

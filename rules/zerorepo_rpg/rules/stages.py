@@ -1,0 +1,187 @@
+"""Stages ``features``, ``modules`` and ``base_classes``: what the whole library is, before any one module is planned.
+
+Each stage hands on the lock's slice while that was made from the same inputs; otherwise it asks for a change to it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from zerorepo.label import Label
+from zerorepo.rule import Attrs, RuleContext, rule
+from zerorepo.target import Provider
+from zerorepo_llm.ask import ask_json
+from zerorepo_rpg.plan_model import BaseClasses, Feature, FeatureSet, ModuleSet
+from zerorepo_rpg.providers import LockedBaseClasses, LockedFeatures, LockedModules, StageInputs
+from zerorepo_rpg.rules.asking import forbid_when_locked, stage_digest, template
+from zerorepo_rpg.spec_model import RepositorySpec
+from zerorepo_rpg.validate import check_base_classes, check_features, check_modules, messages
+
+
+class StageAttrs(Attrs):
+    """Attributes of the stages: where the earlier ones are, and the lock's path for messages."""
+
+    spec: Label
+    lock: Label
+    lock_path: str
+    features: Label | None = None
+    modules: Label | None = None
+
+
+def named_in(spec: RepositorySpec) -> str:
+    """Functions and types that the specification names, one a line."""
+    lines = [f"{each.signature or each.name}: {each.description}" for each in spec.functions]
+    for model in spec.data_models:
+        fields = ", ".join(f"{field.name}: {field.type}" if field.type else field.name for field in model.fields)
+        lines.append(f"type {model.name}({fields}): {model.description}")
+    return "\n".join(lines)
+
+
+@rule("rpg_features", attrs=StageAttrs, provides=[FeatureSet, StageInputs])
+async def rpg_features(ctx: RuleContext[StageAttrs]) -> list[Provider]:
+    """Choose the features that the requirements call for."""
+    spec = await ctx.provider(ctx.attrs.spec, RepositorySpec)
+    locked = await ctx.provider(ctx.attrs.lock, LockedFeatures)
+    inputs = stage_digest(spec.title, spec.requirements, spec.functions, spec.data_models)
+    made = StageInputs(inputs={"features": inputs})
+    if locked.inputs == inputs:
+        return [locked.value, made]
+    await forbid_when_locked(ctx, "features", ctx.attrs.lock_path)
+    old = locked.value.features
+    served = {requirement for feature in old for requirement in feature.requirements}
+    present = {requirement.id for requirement in spec.requirements}
+    answer = await ask_json(
+        ctx,
+        template("features.md"),
+        {
+            "title": spec.title,
+            "description": spec.description,
+            "requirements": "\n".join(f"{r.id} ({r.priority}): {r.text}" for r in spec.requirements),
+            "named": named_in(spec),
+            "old": _dump(old),
+            "added": _listed(r.id for r in spec.requirements if r.id not in served),
+            "removed": _listed(served - present),
+        },
+        FeatureSet,
+        tier="strong",
+        purpose="change the features" if old else "choose the features",
+        check=lambda value: messages(check_features(value, spec)),
+    )
+    return [FeatureSet(features=tuple(sorted(answer.features, key=lambda feature: feature.id))), made]
+
+
+@rule("rpg_modules", attrs=StageAttrs, provides=[ModuleSet, StageInputs], expands=True)
+async def rpg_modules(ctx: RuleContext[StageAttrs]) -> list[Provider]:
+    """Group features into modules with acyclic data flow, and declare one package of planning targets per module."""
+    assert ctx.attrs.features is not None
+    spec = await ctx.provider(ctx.attrs.spec, RepositorySpec)
+    features = await ctx.provider(ctx.attrs.features, FeatureSet)
+    locked = await ctx.provider(ctx.attrs.lock, LockedModules)
+    # Only what grouping looks at: a reworded description must not regroup anything.
+    inputs = stage_digest(spec.title, tuple((feature.id, feature.name) for feature in features.features))
+    value = locked.value
+    if locked.inputs != inputs:
+        await forbid_when_locked(ctx, "modules", ctx.attrs.lock_path)
+        value = await _ask_modules(ctx, spec, features, locked.value)
+    _declare_modules(ctx, value)
+    return [value, StageInputs(inputs={"modules": inputs})]
+
+
+async def _ask_modules(ctx: RuleContext[Any], spec: RepositorySpec, features: FeatureSet, old: ModuleSet) -> ModuleSet:
+    few = len(features.features) < 6
+    answer = await ask_json(
+        ctx,
+        template("modules.md"),
+        {
+            "title": spec.title,
+            "features": "\n".join(f"{feature.id}: {feature.name}" for feature in features.features),
+            "how_many": "One or two modules are enough for so few." if few else "Three to ten modules.",
+            "old": old.model_dump_json(indent=1) if old.modules else "",
+        },
+        ModuleSet,
+        tier="strong",
+        purpose="change the modules" if old.modules else "group the features into modules",
+        check=lambda value: messages(check_modules(value, features)),
+    )
+    return ModuleSet(
+        modules=tuple(sorted(answer.modules, key=lambda module: module.id)),
+        flows=tuple(sorted(answer.flows, key=lambda flow: (flow.source, flow.target, flow.data_name))),
+    )
+
+
+def module_label(owner: Label, module: str, name: str) -> Label:
+    """``//<package of owner>/<module>:<name>``."""
+    return Label(f"{owner.package}/{module}" if owner.package else module, name)
+
+
+def _declare_modules(ctx: RuleContext[StageAttrs], value: ModuleSet) -> None:
+    needs = value.needs()
+    stem = ctx.label.name.rpartition(".")[0]
+    common = {
+        "spec": str(ctx.attrs.spec),
+        "lock": str(ctx.attrs.lock),
+        "lock_path": ctx.attrs.lock_path,
+        "features": str(ctx.attrs.features),
+        "modules": str(ctx.label),
+        "base_classes": str(ctx.label.sibling(f"{stem}.base_classes")),
+    }
+    for module in value.modules:
+        attrs = {**common, "module": module.id}
+        ctx.declare(module_label(ctx.label, module.id, "files"), "rpg_files", attrs)
+        upstream = [str(module_label(ctx.label, each, "interfaces")) for each in needs[module.id]]
+        files = str(module_label(ctx.label, module.id, "files"))
+        ctx.declare(
+            module_label(ctx.label, module.id, "interfaces"),
+            "rpg_interfaces",
+            {**attrs, "files": files, "upstream": upstream},
+        )
+
+
+@rule("rpg_base_classes", attrs=StageAttrs, provides=[BaseClasses, StageInputs])
+async def rpg_base_classes(ctx: RuleContext[StageAttrs]) -> list[Provider]:
+    """Find classes that several features share. Most libraries need none or one."""
+    assert ctx.attrs.features is not None and ctx.attrs.modules is not None
+    spec = await ctx.provider(ctx.attrs.spec, RepositorySpec)
+    features = await ctx.provider(ctx.attrs.features, FeatureSet)
+    modules = await ctx.provider(ctx.attrs.modules, ModuleSet)
+    locked = await ctx.provider(ctx.attrs.lock, LockedBaseClasses)
+    grouped = tuple((module.id, module.features) for module in modules.modules)
+    inputs = stage_digest(spec.package_name, tuple((f.id, f.name) for f in features.features), grouped)
+    made = StageInputs(inputs={"base_classes": inputs})
+    if locked.inputs == inputs:
+        return [locked.value, made]
+    await forbid_when_locked(ctx, "base_classes", ctx.attrs.lock_path)
+    by_id = {feature.id: feature for feature in features.features}
+    shown = "\n".join(
+        f"module {module.id}\n" + "\n".join(f"  {i}: {by_id[i].name} — {by_id[i].description}" for i in module.features)
+        for module in modules.modules
+    )
+    answer = await ask_json(
+        ctx,
+        template("base_classes.md"),
+        {
+            "title": spec.title,
+            "package": spec.package_name,
+            "features": shown,
+            "old": locked.value.model_dump_json(indent=1) if locked.value.classes else "",
+        },
+        BaseClasses,
+        tier="strong",
+        purpose="find base classes",
+        check=lambda value: messages(check_base_classes(value, features, spec.package_name)),
+    )
+    return [BaseClasses(classes=tuple(sorted(answer.classes, key=lambda each: each.id))), made]
+
+
+def _dump(features: Iterable[Feature]) -> str:
+    return (
+        json.dumps([feature.model_dump(mode="json") for feature in features], indent=1, ensure_ascii=False)
+        if features
+        else ""
+    )
+
+
+def _listed(ids: Iterable[str]) -> str:
+    return ", ".join(sorted(ids)) or "none"

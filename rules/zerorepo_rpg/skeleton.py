@@ -1,0 +1,92 @@
+"""The whole package with signatures and docstrings but no code, so that mypy can check a plan before any body exists.
+
+Also what a node's tests must fail on. Knows nothing of mypy.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Mapping
+
+from zerorepo_rpg.assemble import package_files
+from zerorepo_rpg.interface_checks import interface_imports, signature_names
+from zerorepo_rpg.plan_model import NodeInterface, Plan
+from zerorepo_rpg.python_names import bound_names, well_known_import
+from zerorepo_rpg.signature import FunctionNode, decorator_names, parse_signature
+
+
+def skeleton(plan: Plan) -> dict[str, str]:
+    """Path to source of the package with stub bodies. ValueError when a signature does not parse: validate first."""
+    nodes = {node.id: node for node in plan.nodes()}
+    return package_files(plan, {node_id: stub_source(node, nodes) for node_id, node in nodes.items()})
+
+
+def stub_source(node: NodeInterface, nodes: Mapping[str, NodeInterface]) -> str:
+    """One node as source: imports, signature, docstring, ``raise NotImplementedError``. ``nodes``: at least those used.
+
+    Names that are obvious (``Sequence``) are imported even where the interface forgot to.
+    """
+    signature = parse_signature(node)
+    statements, _ = interface_imports(node)
+    bound = {name for statement in statements for name in bound_names(statement)} | set(signature.prelude)
+    lines = [ast.unparse(statement) for statement in statements]
+    used = [nodes[name] for name in node.uses if name in nodes]
+    lines += [f"from {other.import_path} import {other.name}" for other in used if other.name not in bound]
+    bound |= {other.name for other in used} | {node.name}
+    for name, as_module in sorted(signature_names(signature).items()):
+        known = well_known_import(name, as_module=as_module)
+        if name not in bound and known:
+            lines.append(known)
+    for statement in signature.prelude.values():
+        maker = (
+            statement.value.func.id
+            if isinstance(statement.value, ast.Call) and isinstance(statement.value.func, ast.Name)
+            else ""
+        )
+        if maker and maker not in bound and (known := well_known_import(maker)):
+            lines.append(known)
+        lines.append(ast.unparse(statement))
+    definition = copy.deepcopy(signature.definition)
+    if isinstance(definition, ast.ClassDef):
+        _stub_class(definition, node.docstring)
+    else:
+        _stub_function(definition, node.docstring)
+    return "\n".join([*lines, "", ast.unparse(ast.fix_missing_locations(definition))]) + "\n"
+
+
+def _docstring(text: str) -> list[ast.stmt]:
+    return [ast.Expr(ast.Constant(text.strip()))] if text.strip() else []
+
+
+def _stub_function(function: FunctionNode, docstring: str = "") -> None:
+    body = _docstring(docstring or ast.get_docstring(function) or "")
+    if decorator_names(function) & {"overload", "abstractmethod"}:
+        function.body = [*body, ast.Expr(ast.Constant(...))]
+        return
+    error = ast.Raise(exc=ast.Name("NotImplementedError", ast.Load()), cause=None)
+    function.body = [*body, error]
+
+
+def _stub_class(definition: ast.ClassDef, docstring: str) -> None:
+    protocol = any(
+        name.id == "Protocol" for base in definition.bases for name in ast.walk(base) if isinstance(name, ast.Name)
+    )
+    text = docstring or ast.get_docstring(definition) or ""
+    body: list[ast.stmt] = []
+    for number, item in enumerate(definition.body):
+        if isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant):
+            # The class's own docstring and ``...``; strings below fields stay.
+            if number == 0 or item.value.value is ...:
+                continue
+        elif isinstance(item, ast.Pass):
+            continue
+        elif isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef)) and not protocol:
+            _stub_function(item)
+        elif isinstance(item, ast.ClassDef):
+            _stub_class(item, "")
+        body.append(item)
+    definition.body = [*_docstring(text), *body] or [ast.Pass()]
+
+
+__all__ = ["skeleton", "stub_source"]

@@ -1,0 +1,357 @@
+"""The specification as typed data: the sections of a text, what was found in each, and their merge by rule.
+
+Knows nothing of models, prompts or plans. ``split_sections`` and ``merge_sections`` are pure: an edited section changes
+that section's value and nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+
+from pydantic import Field
+
+from zerorepo.target import Provider
+from zerorepo.values import Value
+from zerorepo_rpg.naming import identifier, module_name_problem, slug, unique
+
+
+class Priority(StrEnum):
+    """RFC 2119 in three words."""
+
+    MUST = "MUST"
+    SHOULD = "SHOULD"
+    NICE = "NICE"
+
+
+class Permission(StrEnum):
+    """What generated code may do only when the specification asks for it."""
+
+    NETWORK = "network"
+    SUBPROCESS = "subprocess"
+    FILESYSTEM = "filesystem"
+    NATIVE = "native"
+
+
+class SpecSection(Value):
+    """A heading and the text under it. ``id`` is the heading's slug, made unique by -2, -3; ``line`` counts from 1."""
+
+    id: str
+    heading: str
+    text: str
+    line: int
+    level: int = 0
+    """Depth of the heading, 1 to 6; 0 for text that stands under no heading."""
+
+
+class DataField(Value):
+    """One field of a data model."""
+
+    name: str
+    type: str = ""
+    description: str = ""
+
+
+class DataModel(Value):
+    """A type that the specification names."""
+
+    name: str
+    description: str = ""
+    fields: tuple[DataField, ...] = ()
+
+
+class FunctionMention(Value):
+    """A function or class that the specification names; ``signature`` only as far as the text gives it."""
+
+    name: str
+    signature: str = ""
+    description: str = ""
+
+
+class QualityAttribute(Value):
+    """A demand on how well, for example ``performance``: "parses 1 MB in a second"."""
+
+    kind: str
+    text: str
+
+
+class RequirementFact(Value):
+    """A requirement as found in one section. ``name`` is two to five words that stay when the sentence is reworded."""
+
+    name: str = ""
+    text: str
+    priority: Priority = Priority.MUST
+
+
+class ConstraintFact(Value):
+    """A limit on how it may be built, as found in one section."""
+
+    text: str
+    priority: Priority = Priority.MUST
+
+
+class SectionFacts(Value):
+    """What one section says, without reference to the others. All of it may be empty."""
+
+    summary: str = ""
+    requirements: tuple[RequirementFact, ...] = ()
+    package_name: str = ""
+    languages: tuple[str, ...] = ()
+    frameworks: tuple[str, ...] = ()
+    dependencies: tuple[str, ...] = ()
+    """Third-party distributions that the text asks to use."""
+    data_models: tuple[DataModel, ...] = ()
+    functions: tuple[FunctionMention, ...] = ()
+    quality_attributes: tuple[QualityAttribute, ...] = ()
+    constraints: tuple[ConstraintFact, ...] = ()
+    permissions: tuple[Permission, ...] = ()
+    license: str = ""
+
+
+class Requirement(Value):
+    """Something that the repository does. ``id`` is a slug; ``section`` the id of the section that asks for it."""
+
+    id: str
+    text: str
+    section: str
+    priority: Priority = Priority.MUST
+
+
+class Constraint(Value):
+    """A limit on how it may be built."""
+
+    id: str
+    text: str
+    section: str
+    priority: Priority = Priority.MUST
+
+
+class RepositorySpec(Provider):
+    """The whole specification, merged from its sections."""
+
+    title: str
+    description: str
+    package_name: str
+    requirements: tuple[Requirement, ...] = ()
+    languages: tuple[str, ...] = ("Python",)
+    frameworks: tuple[str, ...] = ()
+    dependencies: tuple[str, ...] = ()
+    data_models: tuple[DataModel, ...] = ()
+    functions: tuple[FunctionMention, ...] = ()
+    quality_attributes: tuple[QualityAttribute, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+    permissions: tuple[Permission, ...] = ()
+    license: str = ""
+    sections: tuple[str, ...] = Field(default=())
+    """Ids of the sections, in the order of the text."""
+
+    def requirement(self, requirement_id: str) -> Requirement | None:
+        """The requirement of that id, if there is one."""
+        return next((item for item in self.requirements if item.id == requirement_id), None)
+
+
+_ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
+_SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*$")
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)$")
+_NOT_PARAGRAPH = re.compile(r" {0,3}([-*+>|]|\d+[.)]|#{1,6}\s)|\t| {4}")
+_PARAGRAPH_GROUP = 1500  # characters; a plain text edit then asks again about a page at most
+
+
+def split_sections(markdown: str) -> tuple[SpecSection, ...]:
+    """The sections of a Markdown text (CommonMark ATX and setext headings; ``#`` in fenced code is no heading).
+
+    Text before the first heading is a section of its own (id ``preamble``). A text without headings is grouped by
+    paragraphs, each group named after its first words. Every heading makes a section, even an empty one.
+    """
+    lines = markdown.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    headings = _headings(lines)
+    if not headings:
+        return _paragraph_sections(lines)
+    sections: list[SpecSection] = []
+    ids: set[str] = set()
+
+    def add(heading: str, fallback: str, start: int, end: int, line: int, level: int) -> None:
+        section_id = unique(slug(heading, fallback=fallback), ids)
+        ids.add(section_id)
+        text = "\n".join(lines[start:end]).strip("\n").rstrip()
+        sections.append(SpecSection(id=section_id, heading=heading, text=text, line=line + 1, level=level))
+
+    first = headings[0][0]
+    if any(line.strip() for line in lines[:first]):
+        line = next(i for i, text in enumerate(lines) if text.strip())
+        add("", "preamble", 0, first, line, 0)
+    ends = [start for start, *_ in headings[1:]] + [len(lines)]
+    for (line, body, level, heading), end in zip(headings, ends, strict=True):
+        add(heading, "section", body, end, line, level)
+    return tuple(sections)
+
+
+def _headings(lines: Sequence[str]) -> list[tuple[int, int, int, str]]:
+    """``(line of the heading, first line of its body, level, text)``; fenced code is skipped."""
+    found: list[tuple[int, int, int, str]] = []
+    fence = ""
+    paragraph = -1  # where the current paragraph starts: what a setext underline would make a heading
+    for number, line in enumerate(lines):
+        mark = _FENCE.match(line)
+        if fence:
+            if mark and mark[1].startswith(fence) and not mark[2].strip():
+                fence = ""
+            continue
+        if mark and not (mark[1][0] == "`" and "`" in mark[2]):
+            fence, paragraph = mark[1], -1
+            continue
+        atx = _ATX.match(line)
+        if atx:
+            found.append((number, number + 1, len(atx[1]), (atx[2] or "").strip()))
+            paragraph = -1
+        elif paragraph >= 0 and (underline := _SETEXT.match(line)):
+            text = " ".join(part.strip() for part in lines[paragraph:number])
+            found.append((paragraph, number + 1, 1 if underline[1][0] == "=" else 2, text))
+            paragraph = -1
+        elif not line.strip():
+            paragraph = -1
+        elif paragraph < 0 and not _NOT_PARAGRAPH.match(line) and (number == 0 or not _in_list(lines, number)):
+            paragraph = number
+    return found
+
+
+def _in_list(lines: Sequence[str], number: int) -> bool:
+    """Whether this line continues a list, quote or table of the line above, where an underline makes no heading."""
+    above = lines[number - 1]
+    return bool(above.strip()) and bool(_NOT_PARAGRAPH.match(above)) and not _ATX.match(above)
+
+
+def _paragraph_sections(lines: Sequence[str]) -> tuple[SpecSection, ...]:
+    paragraphs: list[tuple[int, list[str]]] = []
+    blank = True
+    for number, line in enumerate(lines):
+        if line.strip():
+            if blank:
+                paragraphs.append((number, []))
+            paragraphs[-1][1].append(line.rstrip())
+        blank = not line.strip()
+    groups: list[tuple[int, list[str]]] = []
+    for number, body in paragraphs:
+        text = "\n".join(body)
+        if groups and sum(map(len, groups[-1][1])) + len(text) <= _PARAGRAPH_GROUP:
+            groups[-1][1].append(text)
+        else:
+            groups.append((number, [text]))
+    ids: set[str] = set()
+    sections = []
+    for number, texts in groups:
+        section_id = unique(slug(texts[0], fallback="section", max_words=6), ids)
+        ids.add(section_id)
+        sections.append(SpecSection(id=section_id, heading="", text="\n\n".join(texts), line=number + 1))
+    return tuple(sections)
+
+
+_RANK = {Priority.MUST: 0, Priority.SHOULD: 1, Priority.NICE: 2}
+
+
+def merge_sections(title: str, sections: Sequence[SpecSection], facts: Sequence[SectionFacts]) -> RepositorySpec:
+    """One specification from the facts of each section (``facts[i]`` belongs to ``sections[i]``; else ValueError).
+
+    By rule, in the order of the text: a requirement stated twice is kept once, where it first stands, with its
+    strongest priority; different texts under one name get -2, -3. Of a data model or function named twice the fields are united,
+    the first description that says something stays. An empty title falls back to the first heading.
+    """
+    if len(sections) != len(facts):
+        raise ValueError(f"{len(sections)} sections but facts of {len(facts)}: give one SectionFacts for each section")
+    pairs = list(zip(sections, facts, strict=True))
+    name = title.strip() or next((s.heading for s in sections if s.heading), "") or "package"
+    stated = [f.package_name for f in facts if f.package_name and not module_name_problem(f.package_name)]
+    description = next((f.summary for f in facts if f.summary), "") or next((s.text for s in sections if s.text), "")
+    requirements = _merge_stated((r.name, r.text, r.priority, s.id) for s, f in pairs for r in f.requirements)
+    constraints = _merge_stated(("", c.text, c.priority, s.id) for s, f in pairs for c in f.constraints)
+    return RepositorySpec(
+        title=name,
+        description=description,
+        package_name=stated[0] if stated else identifier(name),
+        requirements=tuple(Requirement(id=i, text=t, priority=p, section=s) for i, t, p, s in requirements),
+        constraints=tuple(Constraint(id=i, text=t, priority=p, section=s) for i, t, p, s in constraints),
+        languages=_merge_words(w for f in facts for w in f.languages) or ("Python",),
+        frameworks=_merge_words(w for f in facts for w in f.frameworks),
+        dependencies=_merge_words(w for f in facts for w in f.dependencies),
+        data_models=_merge_data_models(m for f in facts for m in f.data_models),
+        functions=_merge_functions(m for f in facts for m in f.functions),
+        quality_attributes=tuple(dict.fromkeys(q for f in facts for q in f.quality_attributes)),
+        permissions=tuple(sorted({p for f in facts for p in f.permissions})),
+        license=next((f.license for f in facts if f.license), ""),
+        sections=tuple(s.id for s in sections),
+    )
+
+
+def _merge_stated(items: Iterable[tuple[str, str, Priority, str]]) -> list[tuple[str, str, Priority, str]]:
+    """``(id, text, priority, section)`` of ``(name, text, priority, section)``, duplicates of the text merged."""
+    by_text: dict[str, tuple[str, str, Priority, str]] = {}
+    ids: set[str] = set()
+    for name, text, priority, section in items:
+        key = " ".join(text.split()).casefold().rstrip(".")
+        if not key:
+            continue
+        if key in by_text:
+            old_id, old_text, old_priority, old_section = by_text[key]
+            strongest = min(old_priority, priority, key=_RANK.__getitem__)
+            by_text[key] = (old_id, old_text, strongest, old_section)
+            continue
+        wanted = slug(name, fallback="") or slug(text, max_words=6, fallback="requirement")
+        item_id = unique(wanted, ids)
+        ids.add(item_id)
+        by_text[key] = (item_id, text.strip(), priority, section)
+    return list(by_text.values())
+
+
+def _merge_words(words: Iterable[str]) -> tuple[str, ...]:
+    kept: dict[str, str] = {}
+    for word in words:
+        if word.strip():
+            kept.setdefault(word.strip().casefold(), word.strip())
+    return tuple(kept.values())
+
+
+def _merge_data_models(models: Iterable[DataModel]) -> tuple[DataModel, ...]:
+    kept: dict[str, DataModel] = {}
+    for model in models:
+        old = kept.get(model.name)
+        if old is None:
+            kept[model.name] = model
+            continue
+        fields = {field.name: field for field in old.fields}
+        for field in model.fields:
+            fields.setdefault(field.name, field)
+        description = old.description or model.description
+        kept[model.name] = DataModel(name=old.name, description=description, fields=tuple(fields.values()))
+    return tuple(kept.values())
+
+
+def _merge_functions(functions: Iterable[FunctionMention]) -> tuple[FunctionMention, ...]:
+    kept: dict[str, FunctionMention] = {}
+    for item in functions:
+        old = kept.get(item.name, item)
+        kept[item.name] = FunctionMention(
+            name=item.name,
+            signature=old.signature or item.signature,
+            description=old.description or item.description,
+        )
+    return tuple(kept.values())
+
+
+__all__ = [
+    "Constraint",
+    "ConstraintFact",
+    "DataField",
+    "DataModel",
+    "FunctionMention",
+    "Permission",
+    "Priority",
+    "QualityAttribute",
+    "RepositorySpec",
+    "Requirement",
+    "RequirementFact",
+    "SectionFacts",
+    "SpecSection",
+    "merge_sections",
+    "split_sections",
+]
