@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic import Field, ValidationError
@@ -31,6 +31,7 @@ from zerorepo_rpg.plan_model import (
     NodeInterface,
     Plan,
 )
+from zerorepo_rpg.spec_model import Requirement
 
 SCHEMA = 1
 
@@ -43,6 +44,7 @@ _HEADER = """\
 """
 
 _SECTIONS: dict[str, type[Value]] = {
+    "requirement": Requirement,
     "feature": Feature,
     "module": ModulePlan,
     "flow": DataFlow,
@@ -57,6 +59,8 @@ class Lock(Value):
     """The lock's slices. One that is None (for interfaces: a module that is missing) was never planned, or deleted."""
 
     stages: Mapping[str, str] = Field(default_factory=dict)
+    requirements: tuple[Requirement, ...] = ()
+    """What the features were chosen for; compared with the present text when the specification changes."""
     features: FeatureSet | None = None
     modules: ModuleSet | None = None
     layout: FileLayout | None = None
@@ -64,11 +68,12 @@ class Lock(Value):
     interfaces: tuple[ModuleInterfaces, ...] = ()
 
 
-def render_lock(plan: Plan, stages: Mapping[str, str]) -> str:
+def render_lock(plan: Plan, stages: Mapping[str, str], requirements: Sequence[Requirement] = ()) -> str:
     """The lock of a whole plan. ``stages``: stage name to the digest of the inputs that it was made from."""
     return render(
         Lock(
             stages=dict(stages),
+            requirements=tuple(requirements),
             features=plan.features,
             modules=plan.modules,
             layout=plan.layout,
@@ -90,6 +95,7 @@ def render(lock: Lock) -> str:
     files = lock.layout.files if lock.layout else ()
     bases = lock.base_classes.classes if lock.base_classes else ()
     nodes = [node for module in lock.interfaces for node in module.interfaces]
+    parts += [_table("requirement", item) for item in sorted(lock.requirements, key=_by_id)]
     parts += [_table("feature", item) for item in sorted(features, key=_by_id)]
     parts += [_table("module", item) for item in sorted(modules, key=_by_id)]
     parts += [_table("flow", item) for item in sorted(flows, key=_by_flow)]
@@ -135,6 +141,7 @@ def parse_lock(text: str, where: str = "zerorepo.lock") -> Lock:
     problems = _duplicates(entries, places, where)
     if problems:
         raise problems
+    requirements: list[Any] = sorted(entries["requirement"], key=_by_id)
     features: list[Any] = sorted(entries["feature"], key=_by_id)
     modules: list[Any] = sorted(entries["module"], key=_by_id)
     flows: list[Any] = sorted(entries["flow"], key=_by_flow)
@@ -145,6 +152,7 @@ def parse_lock(text: str, where: str = "zerorepo.lock") -> Lock:
         raise UsageError("The lock has files but no `package`", where=where, hint='add `package = "name"` at its top')
     return Lock(
         stages=stages,
+        requirements=tuple(requirements),
         features=FeatureSet(features=tuple(features)) if features or "features" in stages else None,
         modules=ModuleSet(modules=tuple(modules), flows=tuple(flows)) if modules or "modules" in stages else None,
         layout=None if package is None else FileLayout(package_name=package, files=tuple(files)),

@@ -9,12 +9,17 @@ from zerorepo.digest import Digest
 from zerorepo.target import Provider
 from zerorepo.values import Value
 from zerorepo_rpg.plan_model import BaseClasses, FeatureSet, ModuleInterfaces, ModuleSet, NodeInterface
+from zerorepo_rpg.spec_model import Requirement
 
 
 class LockedFeatures(Provider):
-    """The lock's slice of stage ``features``. ``inputs`` is the digest of what it was accepted for; "" without a lock."""
+    """The lock's slice of stage ``features``. ``inputs`` is the digest of what it was accepted for; "" without a lock.
+
+    ``requirements`` are those that the features were chosen for.
+    """
 
     inputs: str = ""
+    requirements: tuple[Requirement, ...] = ()
     value: FeatureSet = FeatureSet()
 
 

@@ -24,7 +24,9 @@ async def rpg_lock(ctx: RuleContext[LockAttrs]) -> list[Provider]:
     lock = parse_lock(ctx.read(found).decode("utf-8", "replace"), ctx.attrs.path)
     stages = lock.stages
     return [
-        LockedFeatures(inputs=stages.get("features", ""), value=lock.features or FeatureSet()),
+        LockedFeatures(
+            inputs=stages.get("features", ""), requirements=lock.requirements, value=lock.features or FeatureSet()
+        ),
         LockedModules(inputs=stages.get("modules", ""), value=lock.modules or ModuleSet()),
         LockedBaseClasses(inputs=stages.get("base_classes", ""), value=lock.base_classes or BaseClasses()),
         LockedModulePlans(modules=_modules(lock)),

@@ -65,7 +65,7 @@ async def rpg_plan(ctx: RuleContext[PlanAttrs]) -> Plan:
             hint=f"mend `{attrs.lock_path}` by hand, or remove the part in question to have it planned anew",
         )
     stages = await _stage_inputs(ctx, names)
-    ctx.update_source(attrs.lock_path, render_lock(plan, stages).encode())
+    ctx.update_source(attrs.lock_path, render_lock(plan, stages, spec.requirements).encode())
     _declare_nodes(ctx, plan, spec)
     return plan
 

@@ -6,7 +6,7 @@ Each stage hands on the lock's slice while that was made from the same inputs; o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from zerorepo.label import Label
@@ -16,7 +16,7 @@ from zerorepo_llm.ask import ask_json
 from zerorepo_rpg.plan_model import BaseClasses, Feature, FeatureSet, ModuleSet
 from zerorepo_rpg.providers import LockedBaseClasses, LockedFeatures, LockedModules, StageInputs
 from zerorepo_rpg.rules.asking import forbid_when_locked, stage_digest, template
-from zerorepo_rpg.spec_model import RepositorySpec
+from zerorepo_rpg.spec_model import RepositorySpec, Requirement
 from zerorepo_rpg.validate import check_base_classes, check_features, check_modules, messages
 
 
@@ -50,8 +50,6 @@ async def rpg_features(ctx: RuleContext[StageAttrs]) -> list[Provider]:
         return [locked.value, made]
     await forbid_when_locked(ctx, "features", ctx.attrs.lock_path)
     old = locked.value.features
-    served = {requirement for feature in old for requirement in feature.requirements}
-    present = {requirement.id for requirement in spec.requirements}
     answer = await ask_json(
         ctx,
         template("features.md"),
@@ -61,8 +59,7 @@ async def rpg_features(ctx: RuleContext[StageAttrs]) -> list[Provider]:
             "requirements": "\n".join(f"{r.id} ({r.priority}): {r.text}" for r in spec.requirements),
             "named": named_in(spec),
             "old": _dump(old),
-            "added": _listed(r.id for r in spec.requirements if r.id not in served),
-            "removed": _listed(served - present),
+            **_changes(locked.requirements, spec.requirements),
         },
         FeatureSet,
         tier="strong",
@@ -181,6 +178,17 @@ def _dump(features: Iterable[Feature]) -> str:
         if features
         else ""
     )
+
+
+def _changes(old: Sequence[Requirement], new: Sequence[Requirement]) -> dict[str, str]:
+    """What is new, reworded (with the earlier text) and gone, for a question about a change."""
+    before = {requirement.id: requirement.text for requirement in old}
+    reworded = [r for r in new if r.id in before and r.text != before[r.id]]
+    return {
+        "added": _listed(r.id for r in new if r.id not in before),
+        "reworded": "\n".join(f"{r.id}\n  was: {before[r.id]}\n  is:  {r.text}" for r in reworded) or "none",
+        "removed": _listed(set(before) - {r.id for r in new}),
+    }
 
 
 def _listed(ids: Iterable[str]) -> str:
