@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zerorepo.errors import InternalError
@@ -10,6 +10,7 @@ from zerorepo.label import Label
 from zerorepo.rule import Attrs, RuleContext, rule
 from zerorepo.target import Provider
 from zerorepo_llm.ask import ask_json
+from zerorepo_rpg.plan_change import InterfaceChange, merge_interfaces
 from zerorepo_rpg.plan_model import (
     BaseClasses,
     Feature,
@@ -115,31 +116,57 @@ async def rpg_interfaces(ctx: RuleContext[InterfacesAttrs]) -> list[Provider]:
     if locked.interfaces_inputs == inputs:
         return [locked.interfaces, made]
     await forbid_when_locked(ctx, f"interfaces/{module.id}", ctx.attrs.lock_path)
-    answer = await ask_json(
+    variables = {
+        "package": spec.package_name,
+        "description": spec.description,
+        "dependencies": ", ".join(spec.dependencies),
+        "module": module.id,
+        "module_description": module.description,
+        "features": "\n\n".join(_told(feature, sentences) for feature, sentences in told),
+        "files": "\n".join(f"{file.path}: {', '.join(file.features)}" for file in layout.files),
+        "named": named_in(spec),
+        "available": "\n\n".join(show_node(node) for node in available) or "none",
+        "flows": "\n".join(f"{f.source} -> {f.target}: {f.data_name} ({f.data_type}) {f.description}" for f in flows),
+        "old": locked.interfaces.model_dump_json(indent=1) if locked.interfaces.interfaces else "",
+    }
+    found = await _ask_interfaces(ctx, module, layout, available, locked.interfaces.interfaces, variables)
+    return [found, made]
+
+
+async def _ask_interfaces(
+    ctx: RuleContext[Any],
+    module: ModulePlan,
+    layout: FileLayout,
+    available: Sequence[NodeInterface],
+    old: Sequence[NodeInterface],
+    variables: Mapping[str, object],
+) -> ModuleInterfaces:
+    """The interfaces of a new module, or the old ones with what the change of their inputs calls for."""
+
+    def problems(value: ModuleInterfaces) -> list[str]:
+        return messages(check_module_interfaces(value, module, layout, available))
+
+    if not old:
+        answer = await ask_json(
+            ctx,
+            template("interfaces.md"),
+            variables,
+            ModuleInterfaces,
+            tier="strong",
+            purpose=f"design the interfaces of {module.id}",
+            check=problems,
+        )
+        return ModuleInterfaces(module=module.id, interfaces=tuple(sorted(answer.interfaces, key=lambda node: node.id)))
+    change = await ask_json(
         ctx,
         template("interfaces.md"),
-        {
-            "package": spec.package_name,
-            "description": spec.description,
-            "dependencies": ", ".join(spec.dependencies),
-            "module": module.id,
-            "module_description": module.description,
-            "features": "\n\n".join(_told(feature, sentences) for feature, sentences in told),
-            "files": "\n".join(f"{file.path}: {', '.join(file.features)}" for file in layout.files),
-            "named": named_in(spec),
-            "available": "\n\n".join(show_node(node) for node in available) or "none",
-            "flows": "\n".join(
-                f"{f.source} -> {f.target}: {f.data_name} ({f.data_type}) {f.description}" for f in flows
-            ),
-            "old": locked.interfaces.model_dump_json(indent=1) if locked.interfaces.interfaces else "",
-        },
-        ModuleInterfaces,
+        variables,
+        InterfaceChange,
         tier="strong",
-        purpose=f"design the interfaces of {module.id}",
-        check=lambda value: messages(check_module_interfaces(value, module, layout, available)),
+        purpose=f"change the interfaces of {module.id}",
+        check=lambda value: problems(merge_interfaces(old, value, module)),
     )
-    nodes = tuple(sorted(answer.interfaces, key=lambda node: node.id))
-    return [ModuleInterfaces(module=module.id, interfaces=nodes), made]
+    return merge_interfaces(old, change, module)
 
 
 def _told(feature: Feature, sentences: Sequence[str]) -> str:

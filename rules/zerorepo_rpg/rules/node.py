@@ -142,6 +142,10 @@ class VerdictAttrs(ProvingAttrs):
 async def node_test(ctx: RuleContext[VerdictAttrs]) -> TestReport:
     """The verdict on a node as it was accepted, with the present code of everything that it uses."""
     code = await ctx.provider(ctx.attrs.code, NodeCode)
+    used = await ctx.providers(ctx.attrs.closure_code, NodeCode)
+    if not all(each.passed for each in used):
+        # Against broken code a verdict says nothing about this node.
+        return TestReport(passed=False, status="not run", output=code.failure)
     run = await prove(ctx, code.source, code.tests)
     return run.report
 

@@ -13,6 +13,7 @@ from zerorepo.label import Label
 from zerorepo.rule import Attrs, RuleContext, rule
 from zerorepo.target import Provider
 from zerorepo_llm.ask import ask_json
+from zerorepo_rpg.plan_change import FeatureChange, merge_features
 from zerorepo_rpg.plan_model import BaseClasses, Feature, FeatureSet, ModuleSet
 from zerorepo_rpg.providers import LockedBaseClasses, LockedFeatures, LockedModules, StageInputs
 from zerorepo_rpg.rules.asking import forbid_when_locked, stage_digest, template
@@ -49,24 +50,42 @@ async def rpg_features(ctx: RuleContext[StageAttrs]) -> list[Provider]:
     if locked.inputs == inputs:
         return [locked.value, made]
     await forbid_when_locked(ctx, "features", ctx.attrs.lock_path)
+    return [await _ask_features(ctx, spec, locked), made]
+
+
+async def _ask_features(ctx: RuleContext[Any], spec: RepositorySpec, locked: LockedFeatures) -> FeatureSet:
+    """The features of a new specification, or the old ones with what its change calls for."""
     old = locked.value.features
-    answer = await ask_json(
+    variables = {
+        "title": spec.title,
+        "description": spec.description,
+        "requirements": "\n".join(f"{r.id} ({r.priority}): {r.text}" for r in spec.requirements),
+        "named": named_in(spec),
+        "old": _dump(old),
+        **_changes(locked.requirements, spec.requirements),
+    }
+    if not old:
+        answer = await ask_json(
+            ctx,
+            template("features.md"),
+            variables,
+            FeatureSet,
+            tier="strong",
+            purpose="choose the features",
+            check=lambda value: messages(check_features(value, spec)),
+        )
+        return FeatureSet(features=tuple(sorted(answer.features, key=lambda feature: feature.id)))
+    present = {requirement.id for requirement in spec.requirements}
+    change = await ask_json(
         ctx,
         template("features.md"),
-        {
-            "title": spec.title,
-            "description": spec.description,
-            "requirements": "\n".join(f"{r.id} ({r.priority}): {r.text}" for r in spec.requirements),
-            "named": named_in(spec),
-            "old": _dump(old),
-            **_changes(locked.requirements, spec.requirements),
-        },
-        FeatureSet,
+        variables,
+        FeatureChange,
         tier="strong",
-        purpose="change the features" if old else "choose the features",
-        check=lambda value: messages(check_features(value, spec)),
+        purpose="change the features",
+        check=lambda value: messages(check_features(merge_features(old, value, present), spec)),
     )
-    return [FeatureSet(features=tuple(sorted(answer.features, key=lambda feature: feature.id))), made]
+    return merge_features(old, change, present)
 
 
 @rule("rpg_modules", attrs=StageAttrs, provides=[ModuleSet, StageInputs], expands=True)
