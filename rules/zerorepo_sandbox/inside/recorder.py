@@ -1,0 +1,170 @@
+"""The pytest side of a test run: runs in the process that is not trusted, and tells the runner what happens as it happens.
+
+Each event is one line on a descriptor that only the runner reads, led by a number that only the two know. Two tests of our own,
+first and last, must fail: when they do not, pytest is not what it was. Knows nothing of verdicts.
+"""
+
+# ruff: noqa: PTH112, PTH113, PTH118
+# Os.path alone: what is loaded here is paid for in every run.
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import secrets
+import sys
+import types
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+_MESSAGE = 4000
+_PLUGINS_OFF = (
+    "cacheprovider",
+    "pastebin",
+    "junitxml",
+    "stepwise",
+    "doctest",
+    "faulthandler",
+    "setuponly",
+    "setupplan",
+)
+
+
+class _CanaryModule(pytest.Module):
+    """A module that is not in a file, so that a canary looks like any other test to whoever patches pytest."""
+
+    namespace: types.ModuleType
+
+    def _getobj(self) -> types.ModuleType:
+        return self.namespace
+
+
+class Recorder:
+    """A pytest plugin that sends events through ``send``. ``seed`` other than 0 shuffles the order of tests."""
+
+    def __init__(self, send: Callable[[Mapping[str, Any]], None], secret: str, seed: int) -> None:
+        self._send = send
+        self._secret = secret
+        self._seed = seed
+        self._outcome: dict[str, tuple[str, str]] = {}
+        self.canaries: list[str] = []
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Silence pytest's own report: it would show the canaries, and times, which differ from run to run."""
+        reporter = config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            config.pluginmanager.unregister(reporter)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
+        """Shuffle, then put a canary at each end."""
+        if self._seed:
+            random.Random(self._seed).shuffle(items)
+        self._send({"event": "collected", "count": len(items)})
+        items.insert(0, self._canary(session))
+        items.append(self._canary(session))
+
+    def _canary(self, session: pytest.Session) -> pytest.Item:
+        secret, name = self._secret, f"test_{secrets.token_hex(6)}"
+
+        def fail() -> None:
+            raise AssertionError(secret)
+
+        module = types.ModuleType(name)
+        setattr(module, name, fail)
+        collector = _CanaryModule.from_parent(session, path=session.path / f"{name}.py", nodeid=f"{name}.py")
+        collector.namespace = module
+        item: pytest.Item = pytest.Function.from_parent(collector, name=name, callobj=fail)
+        self.canaries.append(item.nodeid)
+        return item
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A file that cannot be collected is a case that went wrong."""
+        if report.failed:
+            self._send({"event": "case", "name": report.nodeid, "outcome": "error", "message": _text(report)})
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Named before it runs, so that a run that never ends says where."""
+        self._send({"event": "start", "name": nodeid})
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Setup, call and teardown make one outcome: the worst."""
+        before = self._outcome.get(report.nodeid)
+        if report.failed:
+            outcome = "failed" if report.when == "call" and before is None else "error"
+            self._outcome[report.nodeid] = (outcome, _text(report))
+        elif report.skipped:
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else getattr(report, "wasxfail", "")
+            self._outcome.setdefault(report.nodeid, ("skipped", str(reason)[:_MESSAGE]))
+        elif report.when == "call":
+            self._outcome.setdefault(report.nodeid, ("passed", ""))
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """All three phases are over."""
+        outcome, message = self._outcome.pop(nodeid, ("error", "pytest reported nothing for this test"))
+        self._send({"event": "case", "name": nodeid, "outcome": outcome, "message": message})
+
+
+def _text(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """What went wrong, and what was printed meanwhile; the end of it, where the assertion is."""
+    text = report.longreprtext[-_MESSAGE:]
+    for title, content in report.sections:
+        text += f"\n--- {title} ---\n{content[-_MESSAGE:].rstrip()}"
+    return text[-2 * _MESSAGE :]
+
+
+def run(request: Mapping[str, Any], report_fd: int, secret: str) -> None:
+    """Run pytest on ``request["tests"]`` in the current folder and send all events; returns when pytest has ended."""
+    # Kept before any code of the other side is imported: replacing os.write later changes nothing here.
+    write, dumps, prefix = os.write, json.dumps, f"{secret} ".encode()
+
+    def send(event: Mapping[str, Any]) -> None:
+        data = memoryview(prefix + dumps(event).encode() + b"\n")
+        while data:
+            data = data[write(report_fd, data) :]
+
+    work = request["work"]
+    sys.path[:0] = [work, f"{work}/src"] if os.path.isdir(f"{work}/src") else [work]
+    measure = _start_coverage(work, request["coverage"]) if request["coverage"] else None
+    recorder = Recorder(send, secret, int(request["seed"]))
+    args = ["-q", "-c", "/dev/null", f"--rootdir={work}", f"--basetemp={request['tmp']}/t", "--tb=short", "--color=no"]
+    args += ["--continue-on-collection-errors", *(f"-pno:{name}" for name in _PLUGINS_OFF)]
+    if not request["capture"]:
+        args.append("-s")
+    code = int(pytest.main([*args, *request["tests"]], plugins=[recorder]))
+    if measure is not None:
+        send({"event": "coverage", "files": measure()})
+    send({"event": "end", "code": code, "canaries": recorder.canaries})
+
+
+def _start_coverage(work: str, packages: Sequence[str]) -> Callable[[], dict[str, tuple[list[int], list[int]]]]:
+    """Start measuring; the answer stops it and gives executed and missing lines of every Python file measured."""
+    import coverage  # 35 ms, only when asked for
+
+    paths = [os.path.join(work, path) for path in packages]
+    include = [path if path.endswith(".py") else f"{path}/*" for path in paths]
+    tracer = coverage.Coverage(data_file=None, include=include, config_file=False, messages=False)
+    tracer.start()
+
+    def stop() -> dict[str, tuple[list[int], list[int]]]:
+        tracer.stop()
+        lines = {}
+        for file in sorted({file for path in paths for file in _python_files(path)}):
+            try:
+                _, executable, _, missing, _ = tracer.analysis2(file)
+            except coverage.CoverageException:  # it does not parse, which the tests have shown already
+                continue
+            lines[os.path.relpath(file, work)] = (sorted(set(executable) - set(missing)), sorted(missing))
+        return lines
+
+    return stop
+
+
+def _python_files(path: str) -> list[str]:
+    if os.path.isfile(path):
+        return [path]
+    return [os.path.join(top, name) for top, _, names in os.walk(path) for name in names if name.endswith(".py")]

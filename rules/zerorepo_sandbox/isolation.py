@@ -1,0 +1,32 @@
+"""What a rule asks before it runs anything: under which isolation, and within which limits.
+
+Knows nothing of how isolation works; imported by rules, so it imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zerorepo.rule import RuleContext
+from zerorepo_sandbox.limits import Limits
+from zerorepo_sandbox.settings import UNSAFE, SandboxSettings
+
+
+async def isolation(ctx: RuleContext[Any]) -> str:
+    """Name of the tier for the actions of this target; recorded, so that ``--unsafe`` never borrows a verdict or lends one."""
+    if await ctx.option("unsafe"):
+        return UNSAFE
+    return (await ctx.setting("sandbox", SandboxSettings)).tier
+
+
+async def test_limits(ctx: RuleContext[Any]) -> Limits:
+    """The configured limits for runs of tests."""
+    return (await ctx.setting("sandbox", SandboxSettings)).tests
+
+
+async def command_limits(ctx: RuleContext[Any]) -> Limits:
+    """The configured limits for build commands."""
+    return (await ctx.setting("sandbox", SandboxSettings)).commands
+
+
+test_limits.__test__ = False  # type: ignore[attr-defined]  # pytest must not collect it where it is imported

@@ -1,0 +1,57 @@
+"""The build's one sandbox: the tiers, checked once, and the environment for tests, made once. Knows nothing of actions' fields.
+
+A pool of resident workers will live here; whoever runs something asks for a tier and a place and will not notice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from zerorepo.action import ActionContext
+from zerorepo.errors import InternalError
+from zerorepo_sandbox import environment
+from zerorepo_sandbox.bubblewrap import Bubblewrap
+from zerorepo_sandbox.settings import BUBBLEWRAP, UNSAFE
+from zerorepo_sandbox.tier import Tier
+from zerorepo_sandbox.unsafe import Unsafe
+
+
+class Sandbox:
+    """A ``Service``; see the head of this file."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._state_dir = state_dir
+        self._tiers: dict[str, Tier] = {BUBBLEWRAP: Bubblewrap(), UNSAFE: Unsafe()}
+        self._site: Path | None = None
+        self._lock = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, context: ActionContext) -> Sandbox:
+        """Nothing is started until something is asked for."""
+        return cls(context.state_dir)
+
+    async def close(self) -> None:
+        """Every run has ended with the action that asked for it; only what the tiers keep is left to release."""
+        for tier in self._tiers.values():
+            await tier.close()
+
+    async def tier(self, name: str, context: ActionContext) -> Tier:
+        """The tier of that name; EnvironmentFailure when it does not work here.
+
+        ``unsafe`` is given only to a build that said so, whatever the action asks for.
+        """
+        tier = self._tiers.get(name)
+        if tier is None:
+            raise InternalError(f"An action asks for the sandbox tier `{name}`, which does not exist")
+        if name == UNSAFE and not context.option("unsafe"):
+            raise InternalError("An action asks for the tier `unsafe` in a build without --unsafe")
+        await tier.check()
+        return tier
+
+    async def site(self) -> Path:
+        """The folder with pytest and coverage; see ``environment.prepare``."""
+        async with self._lock:
+            if self._site is None:
+                self._site = await asyncio.to_thread(environment.prepare, self._state_dir)
+        return self._site

@@ -1,0 +1,34 @@
+"""The section ``[sandbox]`` of ``zerorepo.toml``. Knows nothing of whether a tier works on this machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+from zerorepo.errors import did_you_mean
+from zerorepo.values import Value
+from zerorepo_sandbox.limits import COMMAND_LIMITS, Limits
+
+BUBBLEWRAP = "bubblewrap"
+UNSAFE = "unsafe"
+TIERS = (BUBBLEWRAP,)
+"""The tiers that ``[sandbox] tier`` may name. ``unsafe`` is no tier to configure: it takes ``--unsafe`` in each build."""
+
+
+def _known_tier(value: object) -> object:
+    if value == UNSAFE:
+        raise ValueError("`unsafe` cannot be configured; it takes the flag --unsafe in each build")
+    if value not in TIERS:
+        raise ValueError(
+            f"unknown sandbox tier `{value}`; {did_you_mean(str(value), TIERS) or 'known tiers: ' + ', '.join(TIERS)}"
+        )
+    return value
+
+
+class SandboxSettings(Value):
+    """``[sandbox]``, with ``[sandbox.tests]`` and ``[sandbox.commands]`` for the limits of each."""
+
+    tier: Annotated[str, BeforeValidator(_known_tier)] = BUBBLEWRAP
+    tests: Limits = Limits()
+    commands: Limits = COMMAND_LIMITS

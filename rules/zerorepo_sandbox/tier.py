@@ -1,0 +1,80 @@
+"""What every kind of isolation offers: a fresh place, and processes run to their end in it.
+
+Knows nothing of tests, commands, or how a tier keeps its promise. A tier must leave nothing behind, whatever ends the run:
+no process, no mount, no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from zerorepo_sandbox.limits import Limits, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What can be seen in a place besides an empty work folder, an empty ``/tmp`` and a bare ``/dev`` and ``/proc``."""
+
+    shows: Mapping[str, Path] = field(default_factory=dict)
+    """Path inside to folder of this machine, read-only."""
+    system: tuple[str, ...] = ()
+    """Folders of this machine shown at their own path, read-only; those that do not exist are left out."""
+    hides: tuple[str, ...] = ()
+    """Folders below the shown ones that appear empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended. ``stopped`` is the limit that ended it, None when it ended by itself."""
+
+    code: int
+    stopped: Verdict | None
+    stdout: bytes
+    stderr: bytes
+    """The last part of it; see ``Capture.keep``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """Bytes a run may write: a stream beyond its cap ends the run; of stderr only the last ``keep`` bytes are kept."""
+
+    stdout: int
+    stderr: int
+    keep: int = 64 << 10
+
+
+class Place(Protocol):
+    """One fresh world. Paths are as the processes in it see them."""
+
+    work: str
+    """The empty, writable work folder, which is also the current one."""
+    tmp: str
+    counts_processes: bool
+    """Whether a limit on processes counts those of this place only."""
+
+    def path(self, shown: str) -> str:
+        """Where something of ``World.shows`` is seen."""
+
+    async def run(
+        self, argv: Sequence[str], *, stdin: bytes, env: Mapping[str, str], limits: Limits, capture: Capture
+    ) -> Ended:
+        """Run to the end or to a limit; afterwards none of its processes is left. Cancelling kills at once."""
+
+
+class Tier(Protocol):
+    """A kind of isolation."""
+
+    name: str
+
+    async def check(self) -> None:
+        """EnvironmentFailure, saying what to install, when it does not work on this machine."""
+
+    async def close(self) -> None:
+        """Release what is kept between places."""
+
+    def place(self, world: World, limits: Limits) -> AbstractAsyncContextManager[Place]:
+        """A fresh place, gone when the context is left."""

@@ -1,0 +1,60 @@
+"""An ``ActionContext`` in memory, to run the actions of this rule set without an engine. The sandbox itself is real."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zerorepo.digest import Digest, DigestFunction
+from zerorepo.label import Label
+
+both_tiers = pytest.mark.parametrize("tier", ["bubblewrap", "unsafe"], indirect=True)
+"""Run a test under isolation and without."""
+
+
+class MemoryContext:
+    """See ``zerorepo.action.ActionContext``; services live until ``close``."""
+
+    def __init__(self, state_dir: Path, **options: Any) -> None:
+        self.label = Label("", "test")
+        self.key = Digest("0" * 32, 0)
+        self.workspace = state_dir
+        self.state_dir = state_dir
+        self.options = options
+        self.blobs: dict[Digest, bytes] = {}
+        self.services: dict[type, Any] = {}
+
+    def read(self, digest: Digest) -> bytes:
+        return self.blobs[digest]
+
+    def write(self, data: bytes) -> Digest:
+        digest = DigestFunction.XXH3.of_bytes(data)
+        self.blobs[digest] = data
+        return digest
+
+    def settings(self, section: str, model: type[Any]) -> Any:
+        return model()
+
+    def option(self, name: str) -> Any:
+        return self.options.get(name)
+
+    async def service(self, service: type[Any]) -> Any:
+        if service not in self.services:
+            self.services[service] = await service.open(self)
+        return self.services[service]
+
+    def progress(self, text: str) -> None: ...
+
+    def meter(self, **amounts: float) -> None: ...
+
+    def put(self, files: dict[str, str]) -> dict[str, Digest]:
+        """Texts into the CAS."""
+        return {path: self.write(text.encode()) for path, text in files.items()}
+
+    async def close(self) -> None:
+        """Close the services."""
+        for service in self.services.values():
+            await service.close()
+        self.services.clear()
