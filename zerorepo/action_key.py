@@ -55,7 +55,8 @@ def walk(value: Any, path: str = "") -> Iterator[Leaf]:
     elif isinstance(value, Mapping):
         yield path, b"m", str(len(value)).encode()
         for key in sorted(value, key=_sort_key):
-            yield from walk(value[key], key if not path and type(key) is str else f"{path}[{key!r}]")
+            plain = not path and type(key) is str and key.isidentifier()
+            yield from walk(value[key], key if plain else f"{path}[{key!r}]")
     elif isinstance(value, (tuple, list)):
         yield path, b"t", str(len(value)).encode()
         for index, item in enumerate(value):

@@ -1,4 +1,4 @@
-"""Checks of the declared graph before anything runs: unknown labels, missing files, cycles. All of them exit code 2, nothing changed.
+"""Checks of the declared graph before anything runs: unknown labels, missing files, cycles. Each is exit code 2, nothing changed.
 
 Sees only what attributes declare; what rules ask for while they run is checked then. Knows nothing of traces or actions.
 """
@@ -70,6 +70,12 @@ def _check_sources(table: TargetTable, target: Target) -> None:
         return
     root = table.workspace.root
     for path in target.sources():
+        if path.startswith(table.workspace.workspace.output.strip("/") + "/"):
+            raise UsageError(
+                f"`{target.label}` names the output `{path}` as a source",
+                where=target.where,
+                hint="name the target that makes it instead",
+            )
         if "*" in path or "?" in path or (root / path).is_file():
             continue
         if (root / path).is_dir():

@@ -28,6 +28,17 @@ def find_packages(workspace: Workspace) -> list[str]:
     return sorted({"", *_walk(workspace.root, "", _excluded(workspace))})
 
 
+def is_package(workspace: Workspace, package: str) -> bool:
+    """Whether the folder of ``package`` may hold targets of this workspace: not hidden, excluded, or in another workspace."""
+    excluded = _excluded(workspace)
+    path = ""
+    for part in package.split("/") if package else []:
+        path = f"{path}/{part}" if path else part
+        if part.startswith(".") or path in excluded or (workspace.root / path / CONFIG_NAME).exists():
+            return False
+    return True
+
+
 def _excluded(workspace: Workspace) -> frozenset[str]:
     return frozenset(
         {workspace.workspace.output.strip("/"), STATE_NAME, *(path.strip("/") for path in workspace.workspace.exclude)}

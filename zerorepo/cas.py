@@ -93,8 +93,8 @@ class Cas:
     def discard(self, digest: Digest) -> None:
         """Forget a blob."""
         self._known.discard(digest.hex)
+        self._store.delete(b"b" + digest.hex.encode())
         if self._added is not None:
             return
-        self._store.delete(b"b" + digest.hex.encode())
         with contextlib.suppress(OSError):
             self._path(digest).unlink()

@@ -7,6 +7,7 @@ disagree on what an input's digest is.
 from __future__ import annotations
 
 import asyncio
+import copy
 import importlib.resources
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -31,6 +32,7 @@ from zerorepo.workspace import Workspace
 AttrsT = TypeVar("AttrsT", bound=Attrs)
 ProviderT = TypeVar("ProviderT", bound=Provider)
 SettingsT = TypeVar("SettingsT", bound=Value)
+PartT = TypeVar("PartT")
 
 ABSENT = "absent"
 
@@ -240,6 +242,22 @@ class TargetContext(Generic[AttrsT]):
         )
         return [each.result for each in ran]
 
+    async def concurrently(self, parts: Iterable[Callable[[Any], Awaitable[PartT]]]) -> list[PartT]:
+        listed = list(parts)
+        forks = [self._fork() for _ in listed]
+        results = await gather(*(part(fork) for part, fork in zip(listed, forks, strict=True)))
+        for fork in forks:
+            self._groups += fork._groups
+            self._failed = self._failed or fork._failed
+            self.actions += fork.actions
+        return results
+
+    def _fork(self) -> TargetContext[AttrsT]:
+        """A context that records by itself; outputs and declarations are those of the whole."""
+        fork = copy.copy(self)
+        fork._groups, fork.actions = [], []
+        return fork
+
     def read(self, digest: Digest) -> bytes:
         return self._cas.get(digest)
 
@@ -257,7 +275,8 @@ class TargetContext(Generic[AttrsT]):
         if not path or path.startswith("/") or any(part in ("", ".", "..") for part in path.split("/")):
             folder = "the output folder" if what == "output" else "the workspace"
             raise TargetFailed(
-                f"`{self.label}` declares the {what} `{path}`, which is no path inside {folder}", where=self._target.where
+                f"`{self.label}` declares the {what} `{path}`, which is no path inside {folder}",
+                where=self._target.where,
             )
 
     def update_source(self, path: str, content: bytes) -> None:
@@ -281,7 +300,9 @@ class TargetContext(Generic[AttrsT]):
         values.append(Outputs(files=files, executable=modes))
         names = [type(value).__name__ for value in values]
         if len(set(names)) != len(names):
-            raise InternalError(f"the rule `{self._target.rule.name}` hands on two providers of one type: {', '.join(names)}")
+            raise InternalError(
+                f"the rule `{self._target.rule.name}` hands on two providers of one type: {', '.join(names)}"
+            )
         function = self._cas.function
         return Trace(
             tuple(self._groups),

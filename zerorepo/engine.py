@@ -1,4 +1,4 @@
-"""The engine: one build of one workspace. Joins table, rebuilder, scheduler, executor and outputs; each of them knows its part only.
+"""The engine: one build of one workspace. Joins table, rebuilder, scheduler, executor and outputs; each knows its part only.
 
 A target is built so: find its traces, let the rebuilder decide; on a hit take what came out; else run the rule's implementation,
 whose requests come back here. Then its outputs are brought about and its expansion is declared.
@@ -8,25 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from zerorepo.action import Action
 from zerorepo.action_cache import ActionCache
 from zerorepo.action_key import key_of, manifest
-from zerorepo.cas import Cas
+from zerorepo.cas import BlobMissing, Cas
 from zerorepo.context import Answers, Built, TargetContext, gather
 from zerorepo.digest import Digest
-from zerorepo.errors import BuildError, InternalError, TargetFailed, ZeroRepoError
+from zerorepo.errors import BuildError, InternalError, TargetFailed, UsageError, ZeroRepoError
 from zerorepo.events import EventStream, State, Unit, transition
 from zerorepo.executors.local import LocalExecutor, WouldRun
-from zerorepo.fileio import write_atomic
+from zerorepo.fileio import sweep, write_atomic
 from zerorepo.label import Label, Pattern, parse_label
+from zerorepo.matching import expand_for, match
 from zerorepo.outputs import OutputTree
 from zerorepo.rebuilder import Decision, Present, decide
 from zerorepo.scheduler import BuildStopped, DependencyFailed, Job, Scheduler
 from zerorepo.sources import SourceTree
-from zerorepo.store import Store
+from zerorepo.store import ReadOnlyStore, Store
 from zerorepo.table import Target, TargetTable
 from zerorepo.target import TargetDecl
 from zerorepo.trace import LastBuild, Trace, TraceStore
@@ -73,15 +75,25 @@ class Engine:
         self.events = events or EventStream()
         self.table = TargetTable(workspace)
         function = workspace.cache.digest
-        self.shared = Store(workspace.cache_dir / str(function))
-        self.local = Store(workspace.state_dir / "state")
+        store = ReadOnlyStore if self.options.dry_run else Store
+        self.shared = store(workspace.cache_dir / str(function), self._report)
+        self.local = store(workspace.state_dir / "state", self._report)
         self.cas = Cas(self.shared, workspace.cache_dir / str(function) / "blobs", function, self._damaged)
         self.traces = TraceStore(self.shared, self.local)
         hidden = frozenset({workspace.workspace.output.strip("/"), STATE_NAME})
+        scratch = workspace.state_dir / "tmp"
         self.sources = SourceTree(workspace.root, self.local, function, hidden)
         self.outputs = OutputTree(
-            workspace.output_dir, self.local, function, self.cas.get, self._edited, overwrite=self.options.overwrite
+            workspace.output_dir,
+            self.local,
+            function,
+            self.cas.get,
+            self._edited,
+            scratch=scratch,
+            overwrite=self.options.overwrite,
         )
+        if not self.options.dry_run:
+            sweep(scratch)
         jobs = self.options.jobs or workspace.build.jobs or os.cpu_count() or 1
         self.scheduler: Scheduler[Built] = Scheduler(
             self._work,
@@ -105,6 +117,9 @@ class Engine:
         self.shared.close()
         self.local.close()
 
+    def _report(self, text: str) -> None:
+        self.events.note("store reset", text=text)
+
     def _damaged(self, digest: Digest) -> None:
         self.events.note("damaged blob discarded", digest=str(digest))
 
@@ -119,46 +134,7 @@ class Engine:
 
     async def match(self, patterns: Sequence[Pattern], *, tests_only: bool = False) -> list[Label]:
         """Labels that the patterns match; expansions that may declare matching targets are built on the way."""
-        done: set[Label] = set()
-        while True:
-            todo = [target for target in self._expanders(patterns) if target.label not in done]
-            if not todo:
-                break
-            done.update(target.label for target in todo)
-            await asyncio.gather(*(self.scheduler.demand(target.label) for target in todo), return_exceptions=True)
-        matched: dict[Label, None] = {}
-        for pattern in patterns:
-            found = [target.label for target in self.table.all() if self._selects(pattern, target, tests_only)]
-            if pattern.negative:
-                for label in found:
-                    matched.pop(label, None)
-                continue
-            if not found and not pattern.wildcard and not tests_only and not any(self._failed(label) for label in done):
-                raise self.table.unknown(pattern.label)
-            matched.update(dict.fromkeys(found))
-        # What failed while expanding belongs to the result: it is why targets may be missing.
-        return [*matched, *(label for label in done if label not in matched and self._failed(label))]
-
-    def _expanders(self, patterns: Sequence[Pattern]) -> list[Target]:
-        found: dict[Label, Target] = {}
-        for pattern in patterns:
-            if pattern.negative or (not pattern.wildcard and self.table.get(pattern.label)):
-                continue
-            for target in self.table.expanders_for(pattern.package, below=pattern.recursive):
-                if not target.manual:
-                    found[target.label] = target
-        return list(found.values())
-
-    @staticmethod
-    def _selects(pattern: Pattern, target: Target, tests_only: bool) -> bool:
-        if tests_only and not target.rule.test:
-            return False
-        if not pattern.matches(target.label):
-            return False
-        return not (pattern.wildcard and target.manual and not pattern.negative)
-
-    def _failed(self, label: Label) -> bool:
-        return any(job.key == label and job.error is not None for job in self.scheduler.jobs())
+        return await match(self.table, self.scheduler, patterns, tests_only=tests_only)
 
     async def collect(self, labels: Sequence[Label]) -> BuildResult:
         """Build these labels and say what became of everything that was demanded in this build."""
@@ -174,7 +150,20 @@ class Engine:
                 result.failed[job.key] = job.error
             elif job.value is not None:
                 result.built[job.key] = job.value
+        if not self.options.dry_run:
+            self.outputs.prune(self._is_gone)
         return result
+
+    def _is_gone(self, owner: str) -> bool:
+        """Whether nobody declares the target any more: sure only when every expansion that might has been built."""
+        try:
+            label = parse_label(owner)
+            if self.table.get(label) is not None:
+                return False
+            jobs = [self.scheduler.job(target.label) for target in self.table.expanders_for(label.package)]
+        except UsageError:
+            return False  # a build file that this build did not need is wrong
+        return all(job is not None and job.value is not None for job in jobs)
 
     def _reasons(self, label: Label) -> list[str]:
         decision = self.decisions.get(label)
@@ -182,92 +171,112 @@ class Engine:
 
     async def _demand(self, label: Label, asker: Job[Built]) -> Built:
         if self.table.get(label) is None:
-            await self._expand_for(label, asker)
+            await expand_for(self.table, self.scheduler, label, asker)
         return await self.scheduler.demand(label, asker)
-
-    async def _expand_for(self, label: Label, asker: Job[Built]) -> None:
-        """Build expansions, nearest first, until one declares ``label``; those that wait for the asker cannot."""
-        tried: set[Label] = set()
-        while self.table.get(label) is None:
-            candidates = [
-                t
-                for t in self.table.expanders_for(label.package)
-                if t.label not in tried and not self.scheduler.would_cycle(asker, t.label)
-            ]
-            if not candidates:
-                target = self.table.get(asker.key) if isinstance(asker.key, Label) else None
-                raise self.table.unknown(label, where=target.where if target else None, asked_by=str(asker.key))
-            nearest = candidates[0]
-            tried.add(nearest.label)
-            await self.scheduler.demand(nearest.label, asker)
-
-    def identity(self, target: Target) -> tuple[Digest, dict[str, str]]:
-        """What a target is apart from its inputs: the key of its traces, and the same as readable text."""
-        described = {
-            "label": target.label,
-            "rule": target.rule.name,
-            "version": target.rule.version,
-            "attrs": target.attrs,
-        }
-        return key_of(described, self.cas.function), manifest(described, self.cas.function)
 
     # --- building one target
 
     async def _work(self, job: Job[Built]) -> Built:
         label = job.key
         assert isinstance(label, Label)
-        target = self.table.get(label)
-        if target is None:
-            raise self.table.unknown(label)
-        unit = self._units[label] = Unit("target", str(label), str(label), target.rule.name)
+        unit = self._units[label] = Unit("target", str(label), str(label))
+        where: str | None = None
         try:
+            target = self.table.get(label)
+            if target is None:
+                raise self.table.unknown(label)
+            unit.mnemonic, where = target.rule.name, target.where
             return await self._build(target, job, unit)
         except (DependencyFailed, BuildStopped, asyncio.CancelledError, WouldRun) as error:
             transition(self.events, unit, State.SKIPPED, why=str(error))
             raise
         except ZeroRepoError as error:
             if error.where is None and isinstance(error, BuildError):
-                error.where = target.where
+                error.where = where
             transition(self.events, unit, State.FAILED, error=error.render(), origin=str(error.origin))
             raise
         except Exception as error:  # a worker's edge: a rule's bug fails its target and names it
             transition(self.events, unit, State.FAILED, error=str(error), origin="bug")
             raise InternalError(
-                f"The rule `{target.rule.name}` broke on `{label}`: {type(error).__name__}: {error}",
-                where=target.where,
+                f"The rule `{unit.mnemonic}` broke on `{label}`: {type(error).__name__}: {error}",
+                where=where,
                 hint="this is a bug in the rule set; --debug shows the traceback",
             ) from error
 
     async def _build(self, target: Target, job: Job[Built], unit: Unit) -> Built:
         transition(self.events, unit, State.CHECKING)
-        identity, shown = self.identity(target)
+        identity = self.identity(target)
         last = self.traces.last(target.label)
-        present = Present(shown, last, self.traces.get(identity))
-        decision = await decide(present, lambda requests: self.answers.all(requests, job), self._unusable)
-        self.decisions[target.label] = decision
+        present = Present(lambda: manifest(_described(target), self.cas.function), last, self.traces.get(identity))
         previous = last.outputs if last else []
-        if decision.trace is not None:
-            built = Built(target.label, decision.trace, ran=False)
-            self._finish(target, decision.trace, previous)
+        while True:
+            decision = await decide(present, lambda requests: self.answers.all(requests, job), self._unusable)
+            self.decisions[target.label] = decision
+            if decision.trace is None:
+                break
+            try:
+                self._finish(target, decision.trace, previous)
+            except BlobMissing:
+                continue  # a result turned out to be damaged: the next decision sees that it is gone
             if last is None or last.identity != str(identity) or set(last.outputs) != set(decision.trace.outputs):
-                self._remember(target, identity, shown, decision.trace, [], [])
+                self._remember(target, identity, decision.trace, [], [])
             transition(self.events, unit, State.CACHED)
-            return built
+            return Built(target.label, decision.trace, ran=False)
         if self.scheduler.stopping:
             raise BuildStopped
         transition(self.events, unit, State.RUNNING, reasons=decision.reasons())
-        context: TargetContext[Any] = TargetContext(target, job, self.answers, self.executor)
-        trace = context.trace(await target.rule.implementation(context))
-        self._finish(target, trace, previous)
+        trace, actions = await self._run_rule(target, job, lambda trace: self._finish(target, trace, previous))
         self.traces.put(identity, trace)
-        self._remember(target, identity, shown, trace, context.actions, decision.reasons())
+        self._remember(target, identity, trace, actions, decision.reasons())
         transition(self.events, unit, State.DONE, reasons=decision.reasons())
         return Built(target.label, trace, ran=True, reasons=decision.reasons())
+
+    def identity(self, target: Target) -> Digest:
+        """What a target is apart from its inputs: the key of its traces."""
+        return key_of(_described(target), self.cas.function)
+
+    async def _run_rule(
+        self, target: Target, job: Job[Built], finish: Callable[[Trace], None]
+    ) -> tuple[Trace, list[tuple[Action, Digest, bool]]]:
+        """Run the implementation. A blob that proves to be lost on the way is made again, and the rule starts over."""
+        lost: set[Digest] = set()
+        while True:
+            context: TargetContext[Any] = TargetContext(target, job, self.answers, self.executor)
+            try:
+                trace = context.trace(await target.rule.implementation(context))
+                finish(trace)
+            except BlobMissing as error:
+                if error.digest in lost:
+                    raise
+                lost.add(error.digest)
+                await self._make_again(error.digest, job)
+                continue
+            return trace, context.actions
+
+    async def _make_again(self, digest: Digest, job: Job[Built]) -> None:
+        """Bring a lost blob back: from an output file, or by running whoever made it. The asker's own it makes itself."""
+        for other in self.scheduler.jobs():
+            if other.value is None or str(digest) not in other.value.trace.blobs:
+                continue
+            target = self.table.get(other.value.label)
+            assert target is not None
+            self.events.note("lost result made again", str(target.label), digest=str(digest))
+            for path, (text, _) in other.value.trace.outputs.items():
+                data = self.outputs.bytes_of(path, digest) if text == str(digest) else None
+                if data is not None:
+                    self.cas.put(data)
+                    return
+            await self._run_rule(target, job, lambda trace: None)
+            if self.cas.has(digest):
+                return
+            # What depends on it has the old value; the next build begins with the new one.
+            self.traces.forget(self.identity(target))
+            raise BlobMissing(digest)
 
     def _unusable(self, trace: Trace) -> str:
         """Why a trace that holds cannot be used; "" when it can."""
         files = trace.output_digests()
-        if self.outputs.intact(files):
+        if self.outputs.intact(files, _executable(trace)):
             files = {}
         needed = {*files.values(), *map(Digest.parse, trace.updates.values()), *map(Digest.parse, trace.blobs)} - (
             set() if files else set(trace.output_digests().values())
@@ -277,16 +286,15 @@ class Engine:
 
     def _finish(self, target: Target, trace: Trace, previous: Sequence[str]) -> None:
         """Effects of a built target on the world: expansion, checked-in files, outputs. The same for a hit and a run."""
+        self._update_sources(target, trace)
+        if not self.options.dry_run:
+            self.outputs.ensure(str(target.label), trace.output_digests(), _executable(trace), previous)
+        # Last: it cannot be done twice, and what comes before may find a blob to be lost.
         if trace.declared:
             self.table.expand(
                 target.label,
                 (TargetDecl(label=parse_label(label), rule=rule, attrs=attrs) for label, rule, attrs in trace.declared),
             )
-        self._update_sources(target, trace)
-        if self.options.dry_run:
-            return
-        modes = [path for path, (_, executable) in trace.outputs.items() if executable]
-        self.outputs.ensure(str(target.label), trace.output_digests(), modes, previous)
 
     def _update_sources(self, target: Target, trace: Trace) -> None:
         for path, text in trace.updates.items():
@@ -299,7 +307,8 @@ class Engine:
                     where=target.where,
                     hint=f"run `zerorepo build {target.label}` without --locked and check `{path}` in",
                 )
-            write_atomic(self.workspace.root / path, self.cas.get(digest), durable=True)
+            scratch = self.workspace.state_dir / "tmp"
+            write_atomic(self.workspace.root / path, self.cas.get(digest), durable=True, scratch=scratch)
             self.sources.forget(path)
             self.events.note("updated", str(target.label), path=path)
 
@@ -307,7 +316,6 @@ class Engine:
         self,
         target: Target,
         identity: Digest,
-        shown: Mapping[str, str],
         trace: Trace,
         actions: Sequence[Any],
         reasons: list[str],
@@ -315,10 +323,24 @@ class Engine:
         if self.options.dry_run:
             return
         requests = [(request.kind, request.name, request.answer) for group in trace.groups for request in group]
+        shown = manifest(_described(target), self.cas.function)
         kept = [(type(action).mnemonic, key.hex, manifest(action, self.cas.function)) for action, key, _ in actions]
         self.traces.put_last(
             target.label, LastBuild(str(identity), shown, requests, kept, reasons, list(trace.outputs))
         )
+
+
+def _described(target: Target) -> dict[str, Any]:
+    return {
+        "label": target.label,
+        "rule": target.rule.name,
+        "version": target.rule.version,
+        "attrs": target.attrs,
+    }
+
+
+def _executable(trace: Trace) -> list[str]:
+    return [path for path, (_, executable) in trace.outputs.items() if executable]
 
 
 __all__ = ["BuildOptions", "BuildResult", "Engine", "gather"]

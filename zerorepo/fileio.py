@@ -83,7 +83,7 @@ def sweep(scratch: Path) -> None:
         with contextlib.suppress(OSError):
             old = time.time() - entry.stat().st_mtime > _FOREIGN_AGE_S
             if old or (parts[1] == _HOST and not _alive(int(parts[2]))):
-                os.unlink(entry.path)
+                Path(entry.path).unlink()
 
 
 def _alive(pid: int) -> bool:

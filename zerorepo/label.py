@@ -65,8 +65,8 @@ def check_package(package: str, text: str) -> str:
     """The package part, checked; UsageError when it is not one."""
     if not _PACKAGE.fullmatch(package):
         raise _bad(text, "the package has a character that is not allowed")
-    if package and any(part in ("", ".", "..") for part in package.split("/")):
-        raise _bad(text, "a package part may not be empty, `.` or `..`")
+    if package and any(not part.strip(".") for part in package.split("/")):
+        raise _bad(text, "a package part may not be empty or dots only")
     return package
 
 

@@ -211,9 +211,7 @@ class OutputTree:
         except (ValueError, TypeError):
             return None
 
-    def _remember(
-        self, label: str, path: str, digest: str, stat: _Stat | None, earlier: tuple[str, ...] = ()
-    ) -> None:
+    def _remember(self, label: str, path: str, digest: str, stat: _Stat | None, earlier: tuple[str, ...] = ()) -> None:
         self._state.put(_KEY + path.encode(), json.dumps([digest, stat, label, earlier]).encode())
 
 

@@ -146,7 +146,9 @@ def _rule_set_of(module: str, where: str) -> RuleSet:
             f"The plugin `{module}` cannot be imported: {type(error).__name__}: {error}", where=where
         ) from error
     if not isinstance(found, RuleSet):
-        raise UsageError(f"The plugin `{module}` has no RULE_SET", where=where, hint="RULE_SET = RuleSet(name=..., rules=...)")
+        raise UsageError(
+            f"The plugin `{module}` has no RULE_SET", where=where, hint="RULE_SET = RuleSet(name=..., rules=...)"
+        )
     return found
 
 

@@ -1,7 +1,7 @@
 """Hit or run? Compares a target's traces with the present and says why. Knows nothing of order or of how answers are found.
 
-A trace is a hit when every request in it, asked again in order, has the same answer. Since a rule is a pure function of the answers,
-a request after the first difference is not asked: nothing is demanded that the rule would not demand.
+A trace is a hit when every request in it, asked again in order, has the same answer. Since a rule is a pure function of the
+answers, a request after the first difference is not asked: nothing is demanded that the rule would not demand.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class Decision:
 class Present:
     """What is known of a target now."""
 
-    manifest: Mapping[str, str]
+    manifest: Callable[[], Mapping[str, str]]
+    """Readable identity; a function, because a hit does not need it."""
     last: LastBuild | None
     traces: Sequence[Trace] = field(default_factory=list)
 
@@ -91,11 +92,8 @@ async def _differences(trace: Trace, answer: Answerer) -> tuple[Difference, ...]
 def _first_time(present: Present) -> Decision:
     if present.last is None:
         return Decision(None, note="it has not been built before")
-    return Decision(
-        None,
-        compare_manifests(present.last.manifest, present.manifest),
-        note="" if present.last.manifest != present.manifest else "its trace is no longer in the cache",
-    )
+    changes = compare_manifests(present.last.manifest, present.manifest())
+    return Decision(None, changes, note="" if changes else "its trace is no longer in the cache")
 
 
 def compare_manifests(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[Difference, ...]:

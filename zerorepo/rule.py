@@ -18,6 +18,7 @@ from zerorepo.values import Value
 
 ProviderT = TypeVar("ProviderT", bound=Provider)
 SettingsT = TypeVar("SettingsT", bound=Value)
+PartT = TypeVar("PartT")
 
 
 class Attrs(Value):
@@ -72,6 +73,12 @@ class RuleContext(Protocol, Generic[AttrsT]):
 
     async def run_all(self, actions: Iterable[Action]) -> list[Any]:
         """Several at once; results in the order asked."""
+
+    async def concurrently(self, parts: Iterable[Callable[[Any], Awaitable[PartT]]]) -> list[PartT]:
+        """Run parts of an implementation at once, each with a context of its own; results and records in the order given.
+
+        For parts that are several requests long, such as a question that may have to be asked again.
+        """
 
     def read(self, digest: Digest) -> bytes:
         """Bytes from the CAS."""

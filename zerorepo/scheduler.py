@@ -126,6 +126,10 @@ class Scheduler(Generic[ValueT]):
                 raise BuildStopped
             yield
 
+    def job(self, key: object) -> Job[ValueT] | None:
+        """The job of a key, if it was demanded."""
+        return self._jobs.get(key)
+
     def jobs(self) -> list[Job[ValueT]]:
         """Every job so far."""
         return list(self._jobs.values())

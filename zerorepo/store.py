@@ -7,7 +7,6 @@ one store at once (SQLite in WAL mode). Knows nothing of what the bytes mean.
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import time
 from collections.abc import Callable
@@ -95,7 +94,9 @@ class Store:
             (self.folder / (DBNAME + suffix)).unlink(missing_ok=True)
         self._open()
         if self._report:
-            self._report(f"the store {self.folder} was damaged ({error}); it begins anew, the old one is kept as {aside}")
+            self._report(
+                f"the store {self.folder} was damaged ({error}); it begins anew, the old one is kept as {aside}"
+            )
 
     def get(self, key: bytes) -> bytes | None:
         """The value, or None."""
@@ -130,7 +131,9 @@ class Store:
 
     def delete(self, key: bytes) -> None:
         """Forget one key."""
-        with contextlib.suppress(sqlite3.DatabaseError, diskcache.Timeout):  # what cannot be forgotten is verified when used
+        with contextlib.suppress(
+            sqlite3.DatabaseError, diskcache.Timeout
+        ):  # what cannot be forgotten is verified when used
             self._cache.delete(key)
 
     def keys(self, prefix: bytes = b"") -> list[bytes]:
@@ -180,10 +183,12 @@ class ReadOnlyStore(Store):
     def _stored(self, key: bytes) -> bytes | None:
         if self._db is None:
             return None
-        row = self._db.execute("SELECT mode, filename, value FROM Cache WHERE key = ?", (sqlite3.Binary(key),)).fetchone()
+        row = self._db.execute(
+            "SELECT mode, filename, value FROM Cache WHERE key = ?", (sqlite3.Binary(key),)
+        ).fetchone()
         if row is None:
             return None
-        value = self._disk.fetch(*row, read=False)
+        value = self._disk.fetch(row[0], row[1], row[2], False)
         return value if isinstance(value, bytes) else None
 
     def get(self, key: bytes) -> bytes | None:
@@ -209,7 +214,7 @@ class ReadOnlyStore(Store):
 
     def size(self) -> int:
         with contextlib.suppress(OSError):
-            return sum(os.path.getsize(path) for path in self.folder.rglob("*") if path.is_file())
+            return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
         return 0
 
     def close(self) -> None:

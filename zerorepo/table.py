@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from zerorepo.buildfile import find_packages, load_package
+from zerorepo.buildfile import find_packages, is_package, load_package
 from zerorepo.errors import InternalError, UsageError, did_you_mean
 from zerorepo.label import Label
 from zerorepo.rule import Attrs, Rule
@@ -78,7 +78,8 @@ class TargetTable:
 
     def _package(self, package: str) -> dict[Label, TargetDecl]:
         if package not in self._decls:
-            self._decls[package] = {decl.label: decl for decl in load_package(self.workspace, package)}
+            decls = load_package(self.workspace, package) if is_package(self.workspace, package) else []
+            self._decls[package] = {decl.label: decl for decl in decls}
         return self._decls[package]
 
     def get(self, label: Label) -> Target | None:
@@ -117,25 +118,28 @@ class TargetTable:
         return added
 
     def expanders_for(self, package: str, *, below: bool = False) -> list[Target]:
-        """Targets whose expansion may declare something in ``package`` (or below it): those in it, above it (or below it)."""
+        """Targets whose expansion may declare something in ``package`` (or below it): those in it, above it (or below it).
+
+        The nearest come first, and among those of one package the order of declaration.
+        """
 
         def near(other: str) -> bool:
             above = not other or package == other or package.startswith(other + "/")
             return above or (below and (not package or other.startswith(package + "/")))
 
-        return [target for target in self.all() if target.rule.expands and near(target.label.package)]
+        found = [target for target in self.all() if target.rule.expands and near(target.label.package)]
+        return sorted(found, key=lambda target: -len(target.label.package))
 
     def unknown(self, label: Label, *, where: str | None = None, asked_by: str | None = None) -> UsageError:
         """The error for a label that nothing declares."""
         names = [str(target.label) for target in self.all()]
+        inside = [str(target.label) for target in self.all() if target.label.package == label.package]
         hint = did_you_mean(str(label), names)
-        if hint is None:
-            inside = [str(target.label) for target in self.all() if target.label.package == label.package]
-            hint = (
-                f"targets in //{label.package}: {', '.join(inside[:8])}"
-                if inside
-                else f"there is no package //{label.package}"
-            )
+        if not inside:
+            near = f"\n{hint}" if hint else ""
+            hint = f"there is no package //{label.package}{near}" if label.package else hint
+        elif hint is None:
+            hint = f"targets in //{label.package}: {', '.join(inside[:8])}"
         subject = f"`{asked_by}` refers to unknown target `{label}`" if asked_by else f"Unknown target `{label}`"
         return UsageError(subject, where=where, hint=hint)
 

@@ -73,8 +73,10 @@ async def _expand_known(engine: Engine) -> set[Label]:
 
 def _edges(engine: Engine, target: Target) -> tuple[list[Label], list[str]]:
     labels, sources = dict.fromkeys(target.labels()), dict.fromkeys(_expand_globs(engine, target.sources()))
+    if target.declared_by is not None:
+        labels[target.declared_by] = None  # what it is depends on what that expansion says
     last = engine.traces.last(target.label)
-    if last is not None and last.identity == str(engine.identity(target)[0]):
+    if last is not None and last.identity == str(engine.identity(target)):
         for kind, name, _ in last.requests:
             if kind == "provider":
                 labels[parse_label(name.rpartition(" ")[0])] = None

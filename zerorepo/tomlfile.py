@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from zerorepo.errors import UsageError, did_you_mean
 
 _HEADER = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(#.*)?$")
+_TOKEN = re.compile(r"""\"\"\"|'''|"(?:\\.|[^"\\])*"|'[^']*'|[\[\]{}]|#.*""")
 _KEY = re.compile(r"""\s*("?[A-Za-z0-9_\-. ]+"?)\s*=""")
 
 
@@ -48,7 +49,9 @@ class TomlFile:
     def where(self, table: str, key: str = "", index: int = 0) -> str:
         """``file:line`` of a table or of a key in it."""
         for place in self.overridden:
-            if place[:2] == (table, key) or (not key and index == 0 and place[0] == table and (table, 0, "") not in self.lines):
+            if place[:2] == (table, key) or (
+                not key and index == 0 and place[0] == table and (table, 0, "") not in self.lines
+            ):
                 return place[2]
         line = (
             self.lines.get((table, index, key)) or self.lines.get((table, index, "")) or self.lines.get(("", 0, table))
@@ -76,15 +79,13 @@ class TomlFile:
 
 
 def _index(text: str) -> dict[tuple[str, int, str], int]:
-    """Line numbers of tables and keys. Text inside multi-line strings is passed over."""
+    """Line numbers of tables and keys. What is inside multi-line strings and arrays is passed over."""
     lines: dict[tuple[str, int, str], int] = {}
     counts: dict[str, int] = {}
-    table, index, fence = "", 0, ""
+    table, index, fence, depth = "", 0, "", 0
     for number, line in enumerate(text.splitlines(), 1):
-        if fence:
-            fence = "" if fence in line else fence
-            continue
-        if header := _HEADER.match(line):
+        inside = bool(fence) or depth > 0
+        if not inside and (header := _HEADER.match(line)):
             table = header[2].strip().strip('"')
             if header[1] == "[[":
                 index = counts.get(table, 0)
@@ -92,10 +93,31 @@ def _index(text: str) -> dict[tuple[str, int, str], int]:
             else:
                 index = 0
             lines.setdefault((table, index, ""), number)
-        elif key := _KEY.match(line):
+            continue
+        if not inside and (key := _KEY.match(line)):
             lines.setdefault((table, index, key[1].strip().strip('"')), number)
-        for quote in ('"""', "'''"):
-            if line.count(quote) % 2 and not line.lstrip().startswith("#"):
-                fence = quote
-                break
+        fence, depth = _follow(line, fence, depth)
     return lines
+
+
+def _follow(line: str, fence: str, depth: int) -> tuple[str, int]:
+    """The open multi-line quote and the number of open brackets after ``line``."""
+    at = 0
+    while at < len(line):
+        if fence:
+            end = line.find(fence, at)
+            if end < 0:
+                return fence, depth
+            at, fence = end + 3, ""
+            continue
+        token = _TOKEN.search(line, at)
+        if token is None or token[0].startswith("#"):
+            break
+        if token[0] in ('"""', "'''"):
+            fence = token[0]
+        elif token[0] in "[{":
+            depth += 1
+        elif token[0] in "]}":
+            depth = max(0, depth - 1)
+        at = token.end()
+    return fence, depth

@@ -7,7 +7,7 @@ they were made.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 
 from zerorepo_rpg.naming import STDLIB_MODULES
@@ -104,7 +104,8 @@ def _readme(plan: Plan, spec: RepositorySpec, license_id: str) -> str:
     parts = [f"# {spec.title}", spec.description.strip()]
     parts.append("## Features\n\n" + "\n".join(_feature_lines(plan)))
     parts.append(f"## Installation\n\n```sh\npip install .\n```\n\nThe distribution is called `{distribution}`.")
-    usage = [text for node in plan.nodes() if (text := _usage(node, plan.package_name))]
+    names = [node.name for node in plan.nodes()]
+    usage = [text for node in plan.nodes() if (text := _usage(node, plan.package_name, names))]
     if usage:
         parts.append("## Usage\n\n" + "\n\n".join(usage))
     parts.append('## Development\n\n```sh\npip install -e ".[test]"\npytest\n```')
@@ -131,12 +132,14 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _usage(node: NodeInterface, package_name: str) -> str:
-    """The node's examples as a doctest session, with the import that they need."""
+def _usage(node: NodeInterface, package_name: str, names: Sequence[str]) -> str:
+    """The node's examples as a doctest session, with the imports that they need."""
     blocks = [example.strip("\n") for example in node.examples if example.strip()]
     if not blocks:
         return ""
-    code = "\n".join([f">>> from {package_name} import {node.name}", *blocks])
+    words = set(re.findall(r"\w+", "\n".join(blocks)))
+    needed = sorted({node.name, *(name for name in names if name in words)})
+    code = "\n".join([f">>> from {package_name} import {', '.join(needed)}", *blocks])
     fence = "`" * max(3, *(len(run) + 1 for run in re.findall(r"`{3,}", code)), 3)
     return f"### `{node.name}`\n\n{fence}pycon\n{code}\n{fence}"
 

@@ -47,7 +47,13 @@ class Example:
         """Run ``zerorepo`` here."""
         command = [sys.executable, "-m", "zerorepo", *arguments]
         done = subprocess.run(
-            command, cwd=self.root, capture_output=True, text=True, timeout=300, check=False, env={**os.environ, **(env or {})}
+            command,
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+            env={**os.environ, **(env or {})},
         )
         return Ran(done.returncode, done.stdout, done.stderr)
 

@@ -75,7 +75,8 @@ def _globals(
 @app.command()
 def build(
     targets: Targets = None, jobs: Jobs = None, keep_going: KeepGoing = False, dry_run: DryRun = False, locked: Locked = False,
-    overwrite: Overwrite = False, unsafe: Unsafe = False, no_wait: NoWait = False, as_json: AsJson = False, quiet: Quiet = False, events: Events = None,
+    overwrite: Overwrite = False, unsafe: Unsafe = False, no_wait: NoWait = False, as_json: AsJson = False, quiet: Quiet = False,
+    events: Events = None,
 ) -> None:  # fmt: skip
     """Build targets: run what their inputs require, take the rest from the cache."""
     from zerorepo.cli.build_cmd import Request, run, to_options

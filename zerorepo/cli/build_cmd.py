@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Sequence
+import threading
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 from zerorepo.analysis import check_declared
 from zerorepo.cli.common import current_package, emit, emit_json, load_workspace, patterns, say
@@ -39,15 +40,26 @@ class Request:
 
 def run(request: Request) -> ExitCode:
     """Build or test, and return the exit code. ZeroRepoError when the request itself is wrong."""
-    workspace = load_workspace()
-    texts = request.targets or (["//..."] if request.tests_only or not current_package(workspace) else ["..."])
-    wanted = patterns(workspace, texts)
     events, summary = EventStream(), Summary()
     events.subscribe(summary)
+    try:
+        return _run(request, events, summary)
+    except ZeroRepoError as error:
+        if request.as_json:  # a machine that reads stdout finds an object there whatever happened
+            body = _failure(None, error)
+            emit_json({**summary.to_json(), "error": body, "exit_code": int(error.exit_code)})
+        raise
+
+
+def _run(request: Request, events: EventStream, summary: Summary) -> ExitCode:
+    workspace = load_workspace()
+    workspace.check_settings()
+    texts = request.targets or (["//..."] if request.tests_only or not current_package(workspace) else ["..."])
+    wanted = patterns(workspace, texts)
+    log = _open_log(request.events_file)
     display = make_display(summary, request.options.jobs or os.cpu_count() or 1, quiet=request.as_json or request.quiet)
     if not request.quiet:
         events.subscribe(display)
-    log = request.events_file.open("w", encoding="utf-8") if request.events_file else None
     if log:
         events.subscribe(lambda event: print(event.to_json(), file=log))
     try:
@@ -59,6 +71,14 @@ def run(request: Request) -> ExitCode:
     if request.tests_only and not result.matched and not result.build.failed:
         raise NoTestsFound(f"No test targets match {' '.join(texts)}")
     return _report(request, result, summary)
+
+
+def _open_log(path: Path | None) -> TextIO | None:
+    try:
+        # Line by line: what a killed build had finished is in the file.
+        return path.open("w", encoding="utf-8", buffering=1) if path else None
+    except OSError as error:
+        raise UsageError(f"Cannot write the events: {error.strerror}", where=str(path)) from None
 
 
 @dataclass(slots=True)
@@ -83,27 +103,43 @@ def _report_of(built: Built) -> TestReport:
     return built.provider(TestReport)
 
 
-def interruptible(work: Awaitable[T]) -> T:
-    """Run to the end, or until SIGINT or SIGTERM: then everything is cancelled and Interrupted is raised."""
+_GRACE_S = 1.5  # with the start-up of the interpreter still under the two seconds that are promised
+
+
+def interruptible(work: Coroutine[Any, Any, T]) -> T:
+    """Run to the end, or until SIGINT or SIGTERM: then everything is cancelled and Interrupted is raised.
+
+    What is finished is on disk by then, so work that does not end within a moment (a thread that is deep in something) is
+    left behind with the process.
+    """
 
     async def main() -> T:
-        task: asyncio.Future[T] = asyncio.ensure_future(work)
+        task = asyncio.ensure_future(work)
         loop = asyncio.get_running_loop()
 
-        def stop() -> None:
-            if task.cancelled() or getattr(stop, "asked", False):
+        # Not the loop's own signal handling, which waits for its turn: an action may be keeping the loop from turning.
+        def stop(number: int, frame: object) -> None:
+            if stopped:
                 os._exit(ExitCode.INTERRUPTED)  # asked twice: the user wants out now
-            stop.asked = True  # type: ignore[attr-defined]
-            task.cancel()
+            stopped.append(number)
+            loop.call_soon_threadsafe(task.cancel)
+            timer = threading.Timer(_GRACE_S, lambda: os._exit(ExitCode.INTERRUPTED))
+            timer.daemon = True
+            timer.start()
 
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop)
+            signal.signal(number, stop)
         return await task
 
+    stopped: list[int] = []
     try:
         return asyncio.run(main())
     except asyncio.CancelledError:
         raise Interrupted("Interrupted", hint="what was finished is kept; build again to go on") from None
+    except Exception:
+        if stopped:  # what failed while it was being stopped failed because of that
+            raise Interrupted("Interrupted", hint="what was finished is kept; build again to go on") from None
+        raise
 
 
 def exit_code(result: BuildResult, tests: Sequence[TestReport]) -> ExitCode:
@@ -144,16 +180,16 @@ def _indent(text: str) -> str:
     return "\n".join(f"  {line}" for line in text.splitlines())
 
 
-def _failure(label: Label, error: BaseException) -> dict[str, Any]:
+def _failure(label: Label | None, error: BaseException) -> dict[str, Any]:
     if isinstance(error, ZeroRepoError):
         return {
-            "label": str(label),
+            "label": str(label) if label else None,
             "error": error.message,
             "where": error.where,
             "hint": error.hint,
             "origin": str(error.origin),
         }
-    return {"label": str(label), "error": str(error)}
+    return {"label": str(label) if label else None, "error": str(error)}
 
 
 def _test_json(report: TestReport) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from zerorepo.rebuilder import compare_manifests
 def run(text: str, *, as_json: bool, unsafe: bool = False) -> ExitCode:
     """Explain one label."""
     workspace = load_workspace()
+    workspace.check_settings()
     pattern = parse_pattern(text, current_package(workspace))
     if pattern.wildcard or pattern.negative:
         raise UsageError(f"`{text}` is a pattern; explain takes one label")

@@ -21,6 +21,8 @@ def main() -> None:
 
 def run(argv: list[str]) -> int:
     """Run one command line and return its exit code."""
+    import signal
+
     import typer
 
     from zerorepo.cli.app import make_app
@@ -29,6 +31,8 @@ def run(argv: list[str]) -> int:
 
     # Newer Typer carries its own click; its exceptions are found through a name that both have.
     click_exception: type[Any] = typer.BadParameter.__mro__[2]
+    # Before a build sets its own: SIGTERM ends the start-up as SIGINT does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = make_app(argv)(argv, standalone_mode=False, prog_name="zerorepo")
         return int(code or 0)

@@ -81,9 +81,11 @@ class LocalExecutor:
         return await asyncio.shield(task)
 
     def _lost(self, task: asyncio.Task[Ran]) -> bool:
-        """Whether a result of this build refers to a blob that was found to be damaged or gone since."""
-        if not task.done() or task.cancelled() or task.exception() is not None:
+        """Whether it failed for want of a blob, or its result refers to one that was found to be damaged or gone since."""
+        if not task.done() or task.cancelled():
             return False
+        if task.exception() is not None:
+            return isinstance(task.exception(), BlobMissing)
         return not all(self.cas.has(digest) for digest in blobs_in(task.result().result))
 
     async def _run(self, action: Action, key: Digest, label: Label) -> Ran:
@@ -100,8 +102,8 @@ class LocalExecutor:
                 result, meters = await self._execute(action, key, label)
                 if durable:
                     self._cache.put(action, key, result, meters)
-        except BuildStopped:
-            transition(self.events, unit, State.SKIPPED)
+        except (BuildStopped, BlobMissing) as error:  # a lost input is made again, and then this is asked for anew
+            transition(self.events, unit, State.SKIPPED, why=error.message)
             raise
         except asyncio.CancelledError:
             if unit.state is State.RUNNING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from zerorepo.action_key import key_of
@@ -20,6 +21,11 @@ def stage_digest(*parts: Any) -> str:
 def template(name: str) -> tuple[str, str]:
     """A prompt file of this rule set."""
     return PACKAGE, f"prompts/{name}"
+
+
+def all_served(wanted: Iterable[str], serving: Iterable[Iterable[str]]) -> bool:
+    """Whether a slice of the lock has a part for each of ``wanted``; a part that someone deleted is planned anew."""
+    return set(wanted) <= {each for served in serving for each in served}
 
 
 async def forbid_when_locked(ctx: RuleContext[Any], stage: str, lock: str) -> None:

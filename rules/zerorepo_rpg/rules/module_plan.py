@@ -23,7 +23,7 @@ from zerorepo_rpg.plan_model import (
     NodeInterface,
 )
 from zerorepo_rpg.providers import LockedModule, LockedModulePlans, StageInputs
-from zerorepo_rpg.rules.asking import forbid_when_locked, stage_digest, template
+from zerorepo_rpg.rules.asking import all_served, forbid_when_locked, stage_digest, template
 from zerorepo_rpg.rules.stages import named_in
 from zerorepo_rpg.spec_model import RepositorySpec
 from zerorepo_rpg.validate import check_layout, check_module_interfaces, messages
@@ -75,7 +75,7 @@ async def rpg_files(ctx: RuleContext[FilesAttrs]) -> list[Provider]:
     old = tuple(
         FilePlan(path=path, module=module.id, features=ids, description=text) for path, ids, text in locked.files
     )
-    if locked.files_inputs == inputs:
+    if locked.files_inputs == inputs and all_served(module.features, (file.features for file in old)):
         return [FileLayout(package_name=spec.package_name, files=old), made]
     await forbid_when_locked(ctx, f"files/{module.id}", ctx.attrs.lock_path)
     answer = await ask_json(
@@ -113,7 +113,8 @@ async def rpg_interfaces(ctx: RuleContext[InterfacesAttrs]) -> list[Provider]:
         spec.package_name, module.id, told, layout.files, tuple((n.id, n.file, n.signature) for n in available), flows
     )
     made = StageInputs(inputs={f"interfaces/{module.id}": inputs})
-    if locked.interfaces_inputs == inputs:
+    served = (node.features for node in locked.interfaces.interfaces)
+    if locked.interfaces_inputs == inputs and all_served(module.features, served):
         return [locked.interfaces, made]
     await forbid_when_locked(ctx, f"interfaces/{module.id}", ctx.attrs.lock_path)
     variables = {

@@ -16,7 +16,7 @@ from zerorepo_llm.ask import ask_json
 from zerorepo_rpg.plan_change import FeatureChange, merge_features
 from zerorepo_rpg.plan_model import BaseClasses, Feature, FeatureSet, ModuleSet
 from zerorepo_rpg.providers import LockedBaseClasses, LockedFeatures, LockedModules, StageInputs
-from zerorepo_rpg.rules.asking import forbid_when_locked, stage_digest, template
+from zerorepo_rpg.rules.asking import all_served, forbid_when_locked, stage_digest, template
 from zerorepo_rpg.spec_model import RepositorySpec, Requirement
 from zerorepo_rpg.validate import check_base_classes, check_features, check_modules, messages
 
@@ -47,7 +47,8 @@ async def rpg_features(ctx: RuleContext[StageAttrs]) -> list[Provider]:
     locked = await ctx.provider(ctx.attrs.lock, LockedFeatures)
     inputs = stage_digest(spec.title, spec.requirements, spec.functions, spec.data_models)
     made = StageInputs(inputs={"features": inputs})
-    if locked.inputs == inputs:
+    served = (feature.requirements for feature in locked.value.features)
+    if locked.inputs == inputs and all_served((each.id for each in spec.requirements), served):
         return [locked.value, made]
     await forbid_when_locked(ctx, "features", ctx.attrs.lock_path)
     return [await _ask_features(ctx, spec, locked), made]
@@ -98,7 +99,8 @@ async def rpg_modules(ctx: RuleContext[StageAttrs]) -> list[Provider]:
     # Only what grouping looks at: a reworded description must not regroup anything.
     inputs = stage_digest(spec.title, tuple((feature.id, feature.name) for feature in features.features))
     value = locked.value
-    if locked.inputs != inputs:
+    grouped = (module.features for module in value.modules)
+    if locked.inputs != inputs or not all_served((feature.id for feature in features.features), grouped):
         await forbid_when_locked(ctx, "modules", ctx.attrs.lock_path)
         value = await _ask_modules(ctx, spec, features, locked.value)
     _declare_modules(ctx, value)
