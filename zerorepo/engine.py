@@ -44,6 +44,8 @@ class BuildOptions:
     dry_run: bool = False
     locked: bool = False
     overwrite: bool = False
+    settling: bool = False
+    """Run rules but no action: take in what the build itself changed."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -57,6 +59,12 @@ class BuildResult:
     """Label to why: a dependency failed, or the build stopped."""
     would_run: dict[Label, list[str]] = field(default_factory=dict)
     """Dry run: label to reasons."""
+    skipped_by: dict[Label, Label] = field(default_factory=dict)
+    """Skipped label to the target whose failure, or run in a dry run, is the cause."""
+    unexpanded: list[Label] = field(default_factory=list)
+    """Expansions that did not succeed: targets that they declare are not known."""
+    updated: list[str] = field(default_factory=list)
+    """Checked-in files that this build changed."""
 
     @property
     def ok(self) -> bool:
@@ -103,10 +111,17 @@ class Engine:
         self.answers = Answers(workspace, self.sources, self.options.extra, self._demand)
         cache = ActionCache(self.shared, self.cas)
         self.executor = LocalExecutor(
-            workspace, self.cas, cache, self.scheduler, self.events, self.options.extra, dry_run=self.options.dry_run
+            workspace,
+            self.cas,
+            cache,
+            self.scheduler,
+            self.events,
+            self.options.extra,
+            dry_run=self.options.dry_run or self.options.settling,
         )
         self.decisions: dict[Label, Decision] = {}
         self._units: dict[Label, Unit] = {}
+        self._updated: list[str] = []
 
     async def __aenter__(self) -> Engine:
         return self
@@ -146,13 +161,24 @@ class Engine:
                 result.would_run[job.key] = [*self._reasons(job.key), job.error.message]
             elif isinstance(job.error, (DependencyFailed, BuildStopped)):
                 result.skipped[job.key] = job.error.message
+                if isinstance(job.error, DependencyFailed) and isinstance(job.error.root, Label):
+                    result.skipped_by[job.key] = job.error.root
             elif job.error is not None:
                 result.failed[job.key] = job.error
             elif job.value is not None:
                 result.built[job.key] = job.value
+            if job.error is not None and (target := self._known(job.key)) and target.rule.expands:
+                result.unexpanded.append(job.key)
+        result.updated = list(self._updated)
         if not self.options.dry_run:
             self.outputs.prune(self._is_gone)
         return result
+
+    def _known(self, label: Label) -> Target | None:
+        try:
+            return self.table.get(label)
+        except UsageError:
+            return None
 
     def _is_gone(self, owner: str) -> bool:
         """Whether nobody declares the target any more: sure only when every expansion that might has been built."""
@@ -310,6 +336,7 @@ class Engine:
             scratch = self.workspace.state_dir / "tmp"
             write_atomic(self.workspace.root / path, self.cas.get(digest), durable=True, scratch=scratch)
             self.sources.forget(path)
+            self._updated.append(path)
             self.events.note("updated", str(target.label), path=path)
 
     def _remember(

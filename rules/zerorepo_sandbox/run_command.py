@@ -66,8 +66,8 @@ class _Shell(Action):
     tier: str
 
     def describe(self) -> str:
-        """The mnemonic and the start of the command."""
-        return f"{self.mnemonic} {' '.join(self.cmd.split())[:60]}"
+        """The start of the command."""
+        return " ".join(self.cmd.split())[:60]
 
     async def _run(self, context: ActionContext, limits: Limits, outs: tuple[str, ...]) -> Ended:
         sandbox = await context.service(Sandbox)

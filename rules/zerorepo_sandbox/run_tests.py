@@ -70,8 +70,8 @@ class RunTests(Action):
     limits: Limits = Limits()
 
     def describe(self) -> str:
-        """The mnemonic and what is run."""
-        return f"{self.mnemonic} {' '.join(self.tests[:2])}{' …' if len(self.tests) > 2 else ''}"
+        """What is run."""
+        return f"{' '.join(self.tests[:2])}{' …' if len(self.tests) > 2 else ''}"
 
     async def execute(self, context: ActionContext) -> TestRun:
         """Screen, run, judge."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import signal
 import threading
@@ -12,15 +13,15 @@ from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 from zerorepo.analysis import check_declared
-from zerorepo.cli.common import current_package, emit, emit_json, load_workspace, patterns, say
+from zerorepo.cli.build_report import Report, failure_json, report_dry_run
+from zerorepo.cli.common import current_package, emit_json, load_workspace, patterns
 from zerorepo.cli.progress import make_display
 from zerorepo.cli.summary import Summary
-from zerorepo.context import Built
 from zerorepo.engine import BuildOptions, BuildResult, Engine
 from zerorepo.errors import ExitCode, Interrupted, NoTestsFound, UsageError, ZeroRepoError
 from zerorepo.events import EventStream
 from zerorepo.label import Label, Pattern
-from zerorepo.target import Outcome, TestReport
+from zerorepo.target import TestReport
 from zerorepo.workspace import Workspace
 
 T = TypeVar("T")
@@ -46,7 +47,7 @@ def run(request: Request) -> ExitCode:
         return _run(request, events, summary)
     except ZeroRepoError as error:
         if request.as_json:  # a machine that reads stdout finds an object there whatever happened
-            body = _failure(None, error)
+            body = failure_json(None, error)
             emit_json({**summary.to_json(), "error": body, "exit_code": int(error.exit_code)})
         raise
 
@@ -70,7 +71,12 @@ def _run(request: Request, events: EventStream, summary: Summary) -> ExitCode:
             log.close()
     if request.tests_only and not result.matched and not result.build.failed:
         raise NoTestsFound(f"No test targets match {' '.join(texts)}")
-    return _report(request, result, summary)
+    as_text = not request.as_json and not request.quiet
+    if request.options.dry_run:
+        return report_dry_run(result.build, as_json=request.as_json)
+    return Report(result.build, result.tests, summary, request.options).show(
+        as_json=request.as_json, as_text=as_text, tests_only=request.tests_only
+    )
 
 
 def _open_log(path: Path | None) -> TextIO | None:
@@ -86,7 +92,6 @@ class _Result:
     build: BuildResult
     matched: list[Label]
     tests: dict[Label, TestReport]
-    engine: Engine
 
 
 async def _build(workspace: Workspace, wanted: Sequence[Pattern], request: Request, events: EventStream) -> _Result:
@@ -95,12 +100,19 @@ async def _build(workspace: Workspace, wanted: Sequence[Pattern], request: Reque
         check_declared(engine.table, static)
         matched = await engine.match(wanted, tests_only=request.tests_only)
         result = await engine.collect(matched)
-        tests = {label: _report_of(built) for label, built in result.built.items() if built.record("TestReport")}
-        return _Result(result, matched, tests, engine)
+        tests = {each.label: each.provider(TestReport) for each in result.built.values() if each.record("TestReport")}
+    if result.ok and result.updated:
+        await _settle(workspace, wanted, request)
+    return _Result(result, matched, tests)
 
 
-def _report_of(built: Built) -> TestReport:
-    return built.provider(TestReport)
+async def _settle(workspace: Workspace, wanted: Sequence[Pattern], request: Request) -> None:
+    """A checked-in file that this build wrote is an input of the next one: take it in now, so that that one does nothing.
+
+    Runs no action: should the file call for one, the next build will say so.
+    """
+    async with Engine(workspace, dataclasses.replace(request.options, settling=True)) as engine:
+        await engine.build(wanted, tests_only=request.tests_only)
 
 
 _GRACE_S = 1.5  # with the start-up of the interpreter still under the two seconds that are promised
@@ -142,125 +154,6 @@ def interruptible(work: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-def exit_code(result: BuildResult, tests: Sequence[TestReport]) -> ExitCode:
-    """The documented exit code of a build."""
-    codes = {getattr(error, "exit_code", ExitCode.BUILD_FAILED) for error in result.failed.values()}
-    if ExitCode.BUDGET in codes:
-        return ExitCode.BUDGET
-    if codes:
-        return ExitCode.USAGE if codes == {ExitCode.USAGE} else ExitCode.BUILD_FAILED
-    if result.skipped:
-        return ExitCode.BUILD_FAILED
-    return ExitCode.OK if all(report.passed for report in tests) else ExitCode.TESTS_FAILED
-
-
-def _report(request: Request, result: _Result, summary: Summary) -> ExitCode:
-    if request.options.dry_run:
-        return _report_dry_run(request, result, summary)
-    code = exit_code(result.build, list(result.tests.values()))
-    unsafe = bool(request.options.extra.get("unsafe"))
-    if request.as_json:
-        body: dict[str, Any] = summary.to_json()
-        body["failures"] = [_failure(label, error) for label, error in sorted(result.build.failed.items())]
-        body["tests"] = {str(label): _test_json(report) for label, report in sorted(result.tests.items())}
-        body["unsafe"] = unsafe
-        body["exit_code"] = int(code)
-        emit_json(body)
-    for label, error in sorted(result.build.failed.items()):
-        say(f"\nERROR: {label}\n{_indent(error.render() if isinstance(error, ZeroRepoError) else repr(error))}")
-    _say_tests(request, result.tests)
-    if not request.quiet and not request.as_json:
-        say(_last_line(summary, result, unsafe))
-    for path in summary.edited:
-        say(f"kept your edit of {path} (--overwrite replaces it)")
-    return code
-
-
-def _indent(text: str) -> str:
-    return "\n".join(f"  {line}" for line in text.splitlines())
-
-
-def _failure(label: Label | None, error: BaseException) -> dict[str, Any]:
-    if isinstance(error, ZeroRepoError):
-        return {
-            "label": str(label) if label else None,
-            "error": error.message,
-            "where": error.where,
-            "hint": error.hint,
-            "origin": str(error.origin),
-        }
-    return {"label": str(label) if label else None, "error": str(error)}
-
-
-def _test_json(report: TestReport) -> dict[str, Any]:
-    counts = {str(outcome): report.count(outcome) for outcome in Outcome}
-    return {"passed": report.passed, "status": report.status, "sandbox": report.sandbox, "cases": counts}
-
-
-def _say_tests(request: Request, tests: dict[Label, TestReport]) -> None:
-    for label, report in sorted(tests.items()):
-        if report.passed:
-            if request.tests_only and not request.as_json:
-                emit(f"PASSED {label} ({report.count(Outcome.PASSED)} tests)")
-            continue
-        text = f"FAILED {label}: {report.status if report.status != 'ok' else _bad_cases(report)}"
-        say(text) if request.as_json or not request.tests_only else emit(text)
-        for case in report.cases:
-            if case.outcome in (Outcome.FAILED, Outcome.ERROR):
-                say(f"  {case.name}: {case.message.strip().splitlines()[-1] if case.message.strip() else case.outcome}")
-
-
-def _bad_cases(report: TestReport) -> str:
-    bad = report.count(Outcome.FAILED) + report.count(Outcome.ERROR)
-    return f"{bad} of {len(report.cases)} tests"
-
-
-def _last_line(summary: Summary, result: _Result, unsafe: bool) -> str:
-    built, failed, skipped = summary.count("done", "cached"), summary.count("failed"), summary.count("skipped")
-    parts = [f"{built} targets built"]
-    if failed or skipped:
-        parts.append(f"{failed} failed, {skipped} skipped")
-    parts.append(
-        f"{summary.executed} actions run, {summary.cached} from cache"
-        if summary.executed or summary.cached
-        else "nothing to do"
-    )
-    if result.tests:
-        bad = sum(not report.passed for report in result.tests.values())
-        parts.append(f"{len(result.tests) - bad} of {len(result.tests)} test targets passed")
-    if summary.model_calls:
-        parts.append(f"{summary.model_calls} model calls, ${summary.cost_usd:.4f}")
-    parts.append(f"{summary.wall_s():.1f}s")
-    line = " · ".join(parts)
-    return f"{line}\nUNSAFE: tests and commands ran without a sandbox (--unsafe)" if unsafe else line
-
-
-def _report_dry_run(request: Request, result: _Result, summary: Summary) -> ExitCode:
-    build = result.build
-    may = dict(build.skipped)
-    if request.as_json:
-        body = {
-            "would_run": {str(label): reasons for label, reasons in sorted(build.would_run.items())},
-            "may_run": {str(label): why for label, why in sorted(may.items())},
-            "up_to_date": sorted(str(label) for label in build.built),
-            "failures": [_failure(label, error) for label, error in sorted(build.failed.items())],
-        }
-        emit_json(body)
-    else:
-        for label, reasons in sorted(build.would_run.items()):
-            emit(f"would run {label}")
-            for reason in reasons:
-                emit(f"    {reason}")
-        for label, why in sorted(may.items()):
-            emit(
-                f"may run   {label}\n    {why.replace('could not be built', 'would run').replace('failed', 'would run')}"
-            )
-        for label, error in sorted(build.failed.items()):
-            say(f"ERROR: {label}\n{_indent(str(error))}")
-        emit(f"{len(build.would_run)} targets would run, {len(may)} may run, {len(build.built)} are up to date")
-    return exit_code(BuildResult(failed=build.failed), [])
-
-
 def to_options(**given: Any) -> BuildOptions:
     """Options of the command line as the engine's."""
     extra = {name: True for name in ("unsafe", "no_wait") if given.pop(name, False)}
@@ -273,4 +166,4 @@ def to_options(**given: Any) -> BuildOptions:
     return BuildOptions(extra=extra, **given)
 
 
-__all__ = ["Request", "exit_code", "interruptible", "run", "to_options"]
+__all__ = ["Request", "interruptible", "run", "to_options"]

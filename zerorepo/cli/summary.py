@@ -109,6 +109,7 @@ class Summary:
             "cost_usd": self.cost_usd,
             "wall_s": round(self.wall_s(), 3),
             "targets_run": sorted(self.ran),
+            "actions_run": self.actions_ran,
             "edited_outputs": self.edited,
             "updated_sources": self.updated,
         }

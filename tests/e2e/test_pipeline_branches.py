@@ -1,0 +1,385 @@
+"""The pipeline built for real around a scripted model: what it makes, how it goes on after bad answers, failures and crashes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from e2e.scripted_library import (
+    NAMES,
+    Built,
+    ScriptedLibrary,
+    Sketch,
+    Tinytext,
+    diagnosis,
+    fresh,
+    objection,
+    python,
+    shown,
+)
+from zerorepo.errors import ExitCode
+
+pytestmark = pytest.mark.sandbox
+
+PLANNING = [
+    *(f"parse the section {name}" for name in ("tinytext", "words", "slugs", "paths")),
+    "choose the features",
+    "group the features into modules",
+    "find base classes",
+    *(f"lay out the files of {name}" for name in ("words", "slugs", "paths")),
+    *(f"design the interfaces of {name}" for name in ("words", "slugs", "paths")),
+]
+WRITING = [purpose for name in NAMES for purpose in (f"write the tests of {name}", f"write {name}")]
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Tinytext, Built]]:
+    """The library, built once from nothing; tests copy it before they change it."""
+    made = Tinytext(tmp_path_factory.mktemp("first") / "ws")
+    yield made, made.build()
+
+
+@pytest.fixture
+def state(first: tuple[Tinytext, Built]) -> Path:
+    """A state folder that lends its sandbox environment."""
+    return first[0].root / ".zerorepo"
+
+
+@pytest.fixture
+def copy(first: tuple[Tinytext, Built], tmp_path: Path) -> Tinytext:
+    """The built library in a folder that a test may change, with a model that was asked nothing yet."""
+    return first[0].copy(tmp_path / "copy")
+
+
+def paths_reworded(tiny: Tinytext) -> Tinytext:
+    """A node that nothing uses has another docstring, so that its tests and code are asked for, and nothing else."""
+    tiny.edit_interface("paths/page_path", docstring="A slash, the section, a slash, and the slug of the title.")
+    return tiny
+
+
+def written_badly(library: ScriptedLibrary) -> str:
+    """An answer with code for ``page_path`` that forgets the slug."""
+    return replace(library.sketch("page_path"), body='return f"/{section}/{title}"').code([])
+
+
+# --- what is made
+
+
+def test_a_specification_becomes_a_tested_package(first: tuple[Tinytext, Built]) -> None:
+    tiny, built = first
+    assert built.code is ExitCode.OK, built.failures
+    assert sorted(built.asked) == sorted([*PLANNING, *WRITING])
+    names = {str(path.relative_to(tiny.out)) for path in tiny.out.rglob("*") if path.is_file()}
+    assert names >= {
+        "README.md",
+        "pyproject.toml",
+        "docs/coverage.md",
+        "docs/rpg.json",
+        "tinytext/__init__.py",
+        "tinytext/py.typed",
+        "tinytext/words/core.py",
+        "tinytext/slugs/core.py",
+        "tinytext/paths/core.py",
+        "tests/words/test_split_words.py",
+        "tests/words/test_initials.py",
+        "tests/slugs/test_make_slug.py",
+        "tests/paths/test_page_path.py",
+    }
+    words = (tiny.out / "tinytext/words/core.py").read_text()
+    assert words.index("def split_words") and words.index("def initials")  # two nodes share the file
+    assert "100 % of lines" in (tiny.out / "docs/coverage.md").read_text()
+    assert "FAILED" not in (tiny.out / "docs/coverage.md").read_text()
+
+
+def test_every_node_has_a_verdict_from_the_sandbox_and_is_run_once(first: tuple[Tinytext, Built]) -> None:
+    _, built = first
+    for node in ("words/split_words", "words/initials", "slugs/make_slug", "paths/page_path"):
+        code = built.node(node)
+        assert code.passed and code.rounds == 0
+    codes = ["//paths:page_path.code", "//slugs:make_slug.code", "//words:initials.code", "//words:split_words.code"]
+    assert built.tested == ["//:tinytext.suite", *codes]
+
+
+def test_the_package_passes_its_tests_under_plain_pytest(first: tuple[Tinytext, Built], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(first[0].out)]
+    done = subprocess.run(command, cwd=first[0].out, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "4 passed" in done.stdout
+
+
+def test_a_second_build_runs_no_action_and_a_third_no_target(copy: Tinytext) -> None:
+    before, lock = copy.files(), copy.lock_path.read_bytes()
+    second = copy.build()
+    assert (second.asked, second.run.actions, second.code) == ([], [], ExitCode.OK)
+    third = copy.build()
+    assert (third.asked, third.run.actions, third.run.ran, third.code) == ([], [], [], ExitCode.OK)
+    assert copy.files() == before
+    assert copy.lock_path.read_bytes() == lock
+
+
+def test_the_prompts_of_a_node_show_interfaces_and_no_bodies(first: tuple[Tinytext, Built]) -> None:
+    library = first[0].library
+    for purpose in ("write the tests of page_path", "write page_path"):
+        (request,) = library.asked_for(purpose)
+        used = shown(request, "used nodes")
+        assert "def make_slug(text: str) -> str" in used
+        assert "from tinytext.slugs.core import make_slug" in used
+        assert "split_words" not in used  # used by what it uses, and so no concern of its own
+        assert not any(
+            "return " in message.content and ".lower()" in message.content for message in request.action.messages
+        )
+
+
+# --- answers that do not fit
+
+
+def test_an_answer_outside_its_schema_is_asked_again_with_the_reason(state: Path, tmp_path: Path) -> None:
+    library = ScriptedLibrary()
+    library.say("choose the features", "Here you are: none.", json.dumps({"features": [{"name": "no id"}]}))
+    built = fresh(tmp_path / "ws", state, library).build("//:tinytext.features")
+    assert built.code is ExitCode.OK, built.failures
+    first, second, third = library.asked_for("choose the features")
+    assert objection(first) == ""
+    assert "not a JSON document" in objection(second)
+    assert "/features/0/id" in objection(third)
+    assert third.action.purpose == "choose the features (attempt 3 of 3)"
+
+
+def test_a_requirement_that_is_no_quote_is_asked_again(state: Path, tmp_path: Path) -> None:
+    library = ScriptedLibrary()
+    library.say("parse the section slugs", json.dumps({"requirements": [{"text": "`make_slug(text)` makes slugs."}]}))
+    built = fresh(tmp_path / "ws", state, library).build("//:tinytext.spec")
+    assert built.code is ExitCode.OK, built.failures
+    assert "word for word" in objection(library.asked_for("parse the section slugs")[1])
+
+
+def test_an_interface_list_that_is_wrong_is_asked_again_and_then_fails_with_the_problems(
+    state: Path, tmp_path: Path
+) -> None:
+    library = ScriptedLibrary()
+    node = {"id": "words/split_words", "module": "words", "file": "tinytext/words/core.py", "name": "split_words"}
+    node |= {"signature": "def split_words(text) -> list[str]", "docstring": "Words."}
+    wrong = {"module": "words", "interfaces": [{**node, "features": ["split-words"], "uses": ["slugs/make_slug"]}]}
+    library.always_say("design the interfaces of words", json.dumps(wrong))
+    tiny = fresh(tmp_path / "ws", state, library)
+    built = tiny.build()
+    assert built.code is ExitCode.BUILD_FAILED
+    assert len(library.asked_for("design the interfaces of words")) == 3
+    for text in (objection(library.asked_for("design the interfaces of words")[1]), built.failures):
+        assert "the feature `initials` has no interface" in text
+        assert "parameter `text` of `split_words` has no annotation" in text
+        assert "`slugs/make_slug`" in text
+    assert list(map(str, built.run.result.failed)) == ["//words:interfaces"]
+    assert not tiny.lock_path.exists()
+    assert not tiny.out.exists()
+
+
+def test_code_that_is_not_what_the_interface_says_is_never_run(copy: Tinytext) -> None:
+    library = paths_reworded(copy).library
+    wrong = replace(library.sketch("page_path"), signature="def page_path(title: str) -> str", body="return title")
+    library.say("write page_path", wrong.code([]), python("import subprocess", *wrong.code([]).splitlines()[1:-1]))
+    built = copy.build()
+    assert built.code is ExitCode.OK, built.failures
+    assert len(library.asked_for("write page_path")) == 3
+    assert "section" in objection(library.asked_for("write page_path")[1])
+    assert "subprocess" in objection(library.asked_for("write page_path")[2])
+    assert built.tested == ["//:tinytext.suite", "//paths:page_path.code"]
+
+
+# --- code that fails its tests
+
+
+def test_wrong_code_is_diagnosed_and_mended(copy: Tinytext) -> None:
+    library = paths_reworded(copy).library
+    library.say("write page_path", written_badly(library))
+    library.say("diagnose page_path, round 1", diagnosis("implementation", "It does not make a slug."))
+    library.say("mend page_path, round 1", library.code_of("page_path"))
+    built = copy.build()
+    assert built.code is ExitCode.OK, built.failures
+    assert sorted(built.asked) == sorted(
+        [
+            "write the tests of page_path",
+            "write page_path",
+            "diagnose page_path, round 1",
+            "mend page_path, round 1",
+        ]
+    )
+    (diagnose,) = library.asked_for("diagnose page_path, round 1")
+    assert "/blog/My Day" in shown(diagnose, "test output")
+    (mend,) = library.asked_for("mend page_path, round 1")
+    assert shown(mend, "diagnosis") == "It does not make a slug."
+    assert built.node("paths/page_path").rounds == 1
+    assert "make_slug(title)" in (copy.out / "tinytext/paths/core.py").read_text()
+    assert copy.build().run.actions == []
+
+
+def test_wrong_tests_are_mended_and_a_repair_that_asserts_less_is_refused(copy: Tinytext) -> None:
+    library = paths_reworded(copy).library
+    right = 'assert page_path("blog", "My Day") == "/blog/my-day"'
+    sketch = library.sketch("page_path")
+    library.say(
+        "write the tests of page_path", replace(sketch, checks=f'{right}\nassert page_path("a", "B") == "/a/B"').tests()
+    )
+    library.say("diagnose page_path, round 1", diagnosis("tests", "A slug is in lower case."))
+    mended = f'{right}\nassert page_path("a", "B") == "/a/b"'
+    tautology = f"{right}\nassert True"
+    library.say(
+        "mend the tests of page_path, round 1",
+        replace(sketch, checks=right).tests(),
+        replace(sketch, checks=tautology).tests(),
+        replace(sketch, checks=mended).tests(),
+    )
+    built = copy.build()
+    assert built.code is ExitCode.OK, built.failures
+    _, second, third = library.asked_for("mend the tests of page_path, round 1")
+    for again in (second, third):
+        assert "had 2 assertions and now have 1" in objection(again)
+    assert '"/a/b"' in built.node("paths/page_path").tests
+    assert '"/a/b"' in (copy.out / "tests/paths/test_page_path.py").read_text()
+
+
+@pytest.mark.parametrize("cause", ["interface", "environment"])
+def test_what_cannot_be_mended_here_fails_the_node_at_once(copy: Tinytext, cause: str) -> None:
+    library = paths_reworded(copy).library
+    library.say("write page_path", written_badly(library))
+    library.say("diagnose page_path, round 1", diagnosis(cause))
+    built = copy.build()
+    assert built.code is ExitCode.TESTS_FAILED
+    assert [purpose for purpose in built.asked if purpose.startswith(("diagnose", "mend"))] == [
+        "diagnose page_path, round 1"
+    ]
+    assert not built.node("paths/page_path").passed
+    assert "/blog/My Day" in built.node("paths/page_path").failure
+
+
+def test_mending_ends_after_max_repairs(state: Path, tmp_path: Path) -> None:
+    library = ScriptedLibrary()
+    library.say("write page_path", written_badly(library))
+    for number in (1, 2):
+        library.say(f"diagnose page_path, round {number}", diagnosis("implementation"))
+        still_bad = replace(library.sketch("page_path"), body=f'return f"/{{section}}/{{title}}{number}"')
+        library.say(f"mend page_path, round {number}", still_bad.code([]))
+    tiny = fresh(tmp_path / "ws", state, library, max_repairs=2)
+    built = tiny.build()
+    assert built.code is ExitCode.TESTS_FAILED, built.failures
+    mending = [purpose for purpose in built.asked if purpose.startswith(("diagnose", "mend"))]
+    assert mending == [f"{what} page_path, round {number}" for number in (1, 2) for what in ("diagnose", "mend")]
+    assert built.node("paths/page_path").rounds == 2
+    assert tiny.build().asked == []
+
+
+def test_around_a_failed_node_the_repository_is_assembled_and_its_dependants_are_not_run(copy: Tinytext) -> None:
+    library = copy.library
+    copy.edit_interface("words/split_words", docstring="The words of a text.")
+    library.say("write split_words", replace(library.sketch("split_words"), body="return [text]").code([]))
+    library.say("diagnose split_words, round 1", diagnosis("interface"))
+    built = copy.build()
+    assert built.code is ExitCode.TESTS_FAILED, built.failures
+    assert built.run.result.ok
+    assert built.tested == ["//:tinytext.suite", "//words:split_words.code"]
+    for node in ("slugs/make_slug", "paths/page_path"):
+        assert not built.node(node).passed
+        assert "//words:split_words.code" in built.node(node).failure
+    assert built.node("words/initials").passed
+    states = (copy.out / "docs/coverage.md").read_text()
+    for name in ("words.core.split_words", "slugs.core.make_slug", "paths.core.page_path"):
+        assert f"`tinytext.{name}` | FAILED" in states
+    assert "`tinytext.words.core.initials` | passed" in states
+    assert "return [text]" in (copy.out / "tinytext/words/core.py").read_text()
+
+    # Once it is mended, what was written for its dependants is run at last; who does not see the change is not asked.
+    copy.edit_interface("words/split_words", docstring="The words of a text, in order.")
+    again = copy.build()
+    assert again.code is ExitCode.OK, again.failures
+    assert sorted(again.asked) == sorted(
+        [f"{what}{name}" for name in ("split_words", "make_slug") for what in ("write ", "write the tests of ")]
+    )
+    assert "//paths:page_path.code" in again.tested
+    assert "FAILED" not in (copy.out / "docs/coverage.md").read_text()
+
+
+# --- crashes
+
+
+@pytest.mark.parametrize("answers", [2, 9, 17])
+def test_after_a_crash_only_what_was_not_answered_is_asked(state: Path, tmp_path: Path, answers: int) -> None:
+    library = ScriptedLibrary()
+    library.fail_after = answers
+    tiny = fresh(tmp_path / "ws", state, library)
+    crashed = tiny.build()
+    assert crashed.code is ExitCode.BUILD_FAILED
+    assert "gone away" in crashed.failures
+    assert len(library.answered) == answers
+    library.fail_after = None
+    answered = list(library.answered)
+    rest = tiny.build()
+    assert rest.code is ExitCode.OK, rest.failures
+    assert sorted([*answered, *rest.asked]) == sorted([*PLANNING, *WRITING])
+
+
+@pytest.mark.parametrize("answers", [4, 15])
+def test_after_a_cancelled_build_only_what_was_not_answered_is_asked(state: Path, tmp_path: Path, answers: int) -> None:
+    library = ScriptedLibrary()
+    tiny = fresh(tmp_path / "ws", state, library)
+    tiny.latency_s = 0.005
+
+    async def cancelled() -> None:
+        task = asyncio.ensure_future(tiny.build_async())
+        library.on_answer = lambda purpose: task.cancel() if len(library.answered) == answers else None
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancelled())
+    answered = list(library.answered)
+    assert len(answered) >= answers  # what was on its way may have arrived
+    rest = tiny.build()
+    assert rest.code is ExitCode.OK, rest.failures
+    assert sorted([*answered, *rest.asked]) == sorted([*PLANNING, *WRITING])
+
+
+def test_a_crash_in_the_middle_of_mending_goes_on_from_there(copy: Tinytext) -> None:
+    library = paths_reworded(copy).library
+    library.say("write page_path", written_badly(library))
+    library.say("diagnose page_path, round 1", diagnosis("implementation"))
+    library.fail_after = 3
+    crashed = copy.build()
+    assert crashed.code is ExitCode.BUILD_FAILED
+    library.fail_after = None
+    library.say("mend page_path, round 1", library.code_of("page_path"))
+    rest = copy.build()
+    assert rest.code is ExitCode.OK, rest.failures
+    assert rest.asked == ["mend page_path, round 1"]
+    assert rest.tested == ["//:tinytext.suite", "//paths:page_path.code"]  # the failed run is remembered
+
+
+# --- time
+
+
+def test_independent_nodes_are_asked_for_at_once(state: Path, tmp_path: Path) -> None:
+    sketches = [
+        Sketch(module, f"def {name}(text: str) -> str", "return text", f'assert {name}("a") == "a"')
+        for module, names in (("alphas", ("one", "two")), ("betas", ("three", "four")), ("gammas", ("five", "six")))
+        for name in names
+    ]
+    lines = [f"- `{sketch.name}(text)` returns the text as number {sketch.name}." for sketch in sketches]
+    spec = "\n".join(["# Tinytext", "", "The package is called `tinytext`.", "", "## Numbers", "", *lines, ""])
+    library = ScriptedLibrary(sketches, flows=[("alphas", "betas"), ("alphas", "gammas")])
+    tiny = fresh(tmp_path / "ws", state, library, spec=spec)
+    tiny.latency_s = 0.2
+    times: list[float] = []
+    library.on_answer = lambda purpose: times.append(time.monotonic())
+    built = tiny.build()
+    assert built.code is ExitCode.OK, built.failures
+    assert len(built.asked) == 2 + 3 + 3 + 3 + 12
+    # Times of answers: the first wait is not between them.
+    asking = times[-1] - times[0] + tiny.latency_s
+    serial = len(built.asked) * tiny.latency_s
+    assert asking < 0.6 * serial

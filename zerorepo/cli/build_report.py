@@ -1,0 +1,152 @@
+"""What ``build`` and ``test`` say at the end: verdicts, failures, one line of sums, the JSON object, the exit code.
+
+Knows nothing of how anything was built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from zerorepo.cli.common import emit, emit_json, say
+from zerorepo.cli.summary import Summary
+from zerorepo.engine import BuildOptions, BuildResult
+from zerorepo.errors import ExitCode, ZeroRepoError
+from zerorepo.label import Label
+from zerorepo.target import Outcome, TestReport
+
+
+def exit_code(result: BuildResult, tests: Sequence[TestReport]) -> ExitCode:
+    """The documented exit code of a build."""
+    codes = {getattr(error, "exit_code", ExitCode.BUILD_FAILED) for error in result.failed.values()}
+    if ExitCode.BUDGET in codes:
+        return ExitCode.BUDGET
+    if codes:
+        return ExitCode.USAGE if codes == {ExitCode.USAGE} else ExitCode.BUILD_FAILED
+    if result.skipped:
+        return ExitCode.BUILD_FAILED
+    return ExitCode.OK if all(report.passed for report in tests) else ExitCode.TESTS_FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The end of one build."""
+
+    build: BuildResult
+    tests: Mapping[Label, TestReport]
+    summary: Summary
+    options: BuildOptions
+
+    def show(self, *, as_json: bool, as_text: bool, tests_only: bool) -> ExitCode:
+        """Say it, and return the exit code. Errors are always said."""
+        code = exit_code(self.build, list(self.tests.values()))
+        if as_json:
+            emit_json(self._json(code))
+        for label, error in sorted(self.build.failed.items()):
+            text = error.render() if isinstance(error, ZeroRepoError) else repr(error)
+            say(f"\nERROR: {label}\n{_indent(text)}")
+        _say_tests(self.tests, tests_only=tests_only, to_stdout=tests_only and not as_json)
+        if as_text:
+            say(self._last_line())
+        for path in self.summary.edited:
+            say(f"kept your edit of {path} (--overwrite replaces it)")
+        return code
+
+    def _json(self, code: ExitCode) -> dict[str, Any]:
+        return {
+            **self.summary.to_json(),
+            "failures": [failure_json(label, error) for label, error in sorted(self.build.failed.items())],
+            "tests": {str(label): _test_json(report) for label, report in sorted(self.tests.items())},
+            "unsafe": bool(self.options.extra.get("unsafe")),
+            "exit_code": int(code),
+        }
+
+    def _last_line(self) -> str:
+        summary = self.summary
+        built, failed, skipped = summary.count("done", "cached"), summary.count("failed"), summary.count("skipped")
+        parts = [f"{built} targets built"]
+        if failed or skipped:
+            parts.append(f"{failed} failed, {skipped} skipped")
+        if summary.executed or summary.cached:
+            parts.append(f"{summary.executed} actions run, {summary.cached} from cache")
+        elif not failed and not summary.ran:
+            parts.append("nothing to do")
+        if self.tests:
+            bad = sum(not report.passed for report in self.tests.values())
+            parts.append(f"{len(self.tests) - bad} of {len(self.tests)} test targets passed")
+        if summary.model_calls:
+            parts.append(f"{summary.model_calls} model calls, ${summary.cost_usd:.4f}")
+        parts.append(f"{summary.wall_s():.1f}s")
+        line = " · ".join(parts)
+        unsafe = self.options.extra.get("unsafe")
+        return f"{line}\nUNSAFE: tests and commands ran without a sandbox (--unsafe)" if unsafe else line
+
+
+def _indent(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())
+
+
+def failure_json(label: Label | None, error: BaseException) -> dict[str, Any]:
+    """An error for machines."""
+    if isinstance(error, ZeroRepoError):
+        return {
+            "label": str(label) if label else None,
+            "error": error.message,
+            "where": error.where,
+            "hint": error.hint,
+            "origin": str(error.origin),
+        }
+    return {"label": str(label) if label else None, "error": str(error)}
+
+
+def _test_json(report: TestReport) -> dict[str, Any]:
+    counts = {str(outcome): report.count(outcome) for outcome in Outcome}
+    return {"passed": report.passed, "status": report.status, "sandbox": report.sandbox, "cases": counts}
+
+
+def _say_tests(tests: Mapping[Label, TestReport], *, tests_only: bool, to_stdout: bool) -> None:
+    for label, report in sorted(tests.items()):
+        if report.passed:
+            if to_stdout:
+                emit(f"PASSED {label} ({report.count(Outcome.PASSED)} tests)")
+            continue
+        text = f"FAILED {label}: {report.status if report.status != 'ok' else _bad_cases(report)}"
+        emit(text) if to_stdout else say(text)
+        for case in report.cases:
+            if case.outcome in (Outcome.FAILED, Outcome.ERROR):
+                said = case.message.strip()
+                say(f"  {case.name}: {said.splitlines()[-1] if said else case.outcome}")
+
+
+def _bad_cases(report: TestReport) -> str:
+    bad = report.count(Outcome.FAILED) + report.count(Outcome.ERROR)
+    return f"{bad} of {len(report.cases)} tests"
+
+
+def report_dry_run(build: BuildResult, *, as_json: bool) -> ExitCode:
+    """What would run, what may run because of it, and what is up to date."""
+    roots = {label: build.skipped_by.get(label, label) for label in build.skipped}
+    if as_json:
+        emit_json(
+            {
+                "would_run": {str(label): reasons for label, reasons in sorted(build.would_run.items())},
+                "may_run": {str(label): f"needs {root}" for label, root in sorted(roots.items())},
+                "up_to_date": sorted(str(label) for label in build.built),
+                "unknown_expansions": sorted(str(label) for label in build.unexpanded),
+                "failures": [failure_json(label, error) for label, error in sorted(build.failed.items())],
+            }
+        )
+        return exit_code(BuildResult(failed=build.failed), [])
+    for label, reasons in sorted(build.would_run.items()):
+        emit(f"would run {label}")
+        for reason in reasons:
+            emit(f"    {reason}")
+    for label, root in sorted(roots.items()):
+        emit(f"may run   {label}  (needs {root})")
+    for label in sorted(build.unexpanded):
+        emit(f"may run   what {label} declares")
+    for label, error in sorted(build.failed.items()):
+        say(f"ERROR: {label}\n{_indent(str(error))}")
+    emit(f"{len(build.would_run)} targets would run, {len(roots)} may run, {len(build.built)} are up to date")
+    return exit_code(BuildResult(failed=build.failed), [])
