@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 
-def median_wall_s(commands: dict[str, Sequence[str]], cwd: Path, runs: int, before: Callable[[str], None] | None = None) -> dict[str, float]:
+def median_wall_s(
+    commands: dict[str, Sequence[str]], cwd: Path, runs: int, before: Callable[[str], None] | None = None
+) -> dict[str, float]:
     """Median wall time of each command, run in turn so that noise of the machine meets all alike. A failing command raises."""
     times: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(runs):
@@ -18,7 +20,9 @@ def median_wall_s(commands: dict[str, Sequence[str]], cwd: Path, runs: int, befo
             if before:
                 before(name)
             started = time.perf_counter()
-            subprocess.run(command, cwd=cwd, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ)
+            subprocess.run(
+                command, cwd=cwd, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ
+            )
             times[name].append(time.perf_counter() - started)
     return {name: statistics.median(values) for name, values in times.items()}
 

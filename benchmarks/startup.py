@@ -19,7 +19,9 @@ def main(runs: int = 15) -> None:
     zerorepo = str(Path(sys.executable).with_name("zerorepo"))
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder) / "example"
-        shutil.copytree(ROOT, work, ignore=shutil.ignore_patterns(".venv", ".git", "out", ".zerorepo", "tests", ".*cache"))
+        shutil.copytree(
+            ROOT, work, ignore=shutil.ignore_patterns(".venv", ".git", "out", ".zerorepo", "tests", ".*cache")
+        )
         subprocess.run([zerorepo, "build", "//...", "--quiet"], cwd=work, check=True)
         commands: dict[str, list[str]] = {
             "python -c pass": [sys.executable, "-c", "pass"],

@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zerorepo_llm.action import AskModel, Message
-from zerorepo_llm.settings import LLMSettings
-
 from zerorepo.action import Action
 from zerorepo.action_key import key_of
 from zerorepo.digest import Digest, DigestFunction
 from zerorepo.label import Label, parse_label
+from zerorepo_llm.action import AskModel, Message
+from zerorepo_llm.settings import LLMSettings
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from zerorepo_llm.answers import BadAnswer, check, json_text, python_code
 
 

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 
 import pytest
 from pydantic import BaseModel
-from zerorepo_llm.action import Answer
-from zerorepo_llm.ask import ask_code, ask_json, tidy_schema
-from zerorepo_llm.settings import LLMSettings
-from zerorepo_llm.testing import ScriptedProvider, use_provider
 
 from zerorepo.action_key import key_of
 from zerorepo.digest import DigestFunction
 from zerorepo.errors import TargetFailed
+from zerorepo_llm.action import Answer
+from zerorepo_llm.ask import ask_code, ask_json, tidy_schema
+from zerorepo_llm.settings import LLMSettings
+from zerorepo_llm.testing import ScriptedProvider, use_provider
 
 from .fakes import Build, RuleContextFake
 

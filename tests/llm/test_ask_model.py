@@ -8,17 +8,17 @@ import subprocess
 import sys
 
 import pytest
+
+from zerorepo.action_key import key_of
+from zerorepo.digest import DigestFunction
+from zerorepo.errors import ActionFailed, EnvironmentFailure, TransientFailure, UsageError
+from zerorepo.label import parse_label
 from zerorepo_llm import faults
 from zerorepo_llm.action import Answer, AskModel, Message
 from zerorepo_llm.faults import ModelFault
 from zerorepo_llm.journal import Journal
 from zerorepo_llm.settings import LLMSettings
 from zerorepo_llm.testing import ScriptedProvider, use_provider
-
-from zerorepo.action_key import key_of
-from zerorepo.digest import DigestFunction
-from zerorepo.errors import ActionFailed, EnvironmentFailure, TransientFailure, UsageError
-from zerorepo.label import parse_label
 
 from .fakes import ActionContextFake, Build, ask_model
 

@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 import typer
 from typer.testing import CliRunner, Result
+
+from zerorepo.digest import DigestFunction
+from zerorepo.errors import ActionFailed, TransientFailure, UsageError
 from zerorepo_llm.action import Answer
 from zerorepo_llm.cli import desk_app, transcripts_app
 from zerorepo_llm.desk import Desk
@@ -19,9 +22,6 @@ from zerorepo_llm.journal import Journal
 from zerorepo_llm.probe import probe
 from zerorepo_llm.settings import LLMSettings
 from zerorepo_llm.testing import ScriptedProvider, use_provider
-
-from zerorepo.digest import DigestFunction
-from zerorepo.errors import ActionFailed, TransientFailure, UsageError
 
 from .fakes import Build, ask_model, until
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from zerorepo_llm.fence import fence, nonce_of, plain
 
 from zerorepo.errors import InternalError, UsageError
+from zerorepo_llm.fence import fence, nonce_of, plain
 
 
 def test_the_same_text_has_the_same_fence_and_another_text_another() -> None:

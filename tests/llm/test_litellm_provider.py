@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from zerorepo.errors import ActionFailed, TransientFailure, UsageError, ZeroRepoError
 from zerorepo_llm.action import Answer
 from zerorepo_llm.providers.through_litellm import parse_retry_after
 from zerorepo_llm.settings import LLMSettings
-
-from zerorepo.errors import ActionFailed, TransientFailure, UsageError, ZeroRepoError
 
 from . import fake_openai as fake
 from .fake_openai import FakeOpenAI, Reply

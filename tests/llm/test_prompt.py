@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from zerorepo_llm.prompt import Prompt, render
 
 from zerorepo.errors import InternalError, UsageError
+from zerorepo_llm.prompt import Prompt, render
 
 from .fakes import Build, RuleContextFake
 

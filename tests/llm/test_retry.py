@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from zerorepo_llm import faults
 from zerorepo_llm.faults import Fault, Kind, ModelFault, classify
 from zerorepo_llm.retry import Backoff, GaveUp

@@ -7,10 +7,6 @@ import json
 from pathlib import Path
 
 import pytest
-from zerorepo_llm.ask import ask_json
-from zerorepo_llm.desk import Desk
-from zerorepo_llm.register import RULE_SET
-from zerorepo_llm.testing import ScriptedProvider, use_provider
 
 from zerorepo.engine import BuildOptions, BuildResult, Engine
 from zerorepo.errors import UsageError
@@ -19,6 +15,10 @@ from zerorepo.plugins import Registry
 from zerorepo.rule import Attrs, RuleContext, rule
 from zerorepo.values import Value
 from zerorepo.workspace import Workspace
+from zerorepo_llm.ask import ask_json
+from zerorepo_llm.desk import Desk
+from zerorepo_llm.register import RULE_SET
+from zerorepo_llm.testing import ScriptedProvider, use_provider
 
 PROMPT = ("tests_llm_prompts", "name.md")
 TARGETS = (
