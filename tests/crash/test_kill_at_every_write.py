@@ -1,4 +1,4 @@
-"""A killed build costs nothing that was finished, wherever it is killed. See ``killing.py``; ``ZEROREPO_CRASH_ALL=1`` leaves out no point."""
+"""A killed build costs nothing that was finished, wherever it is killed. ``ZEROREPO_CRASH_ALL=1`` leaves no point out."""
 
 from __future__ import annotations
 

@@ -107,5 +107,5 @@ def _show(body: dict[str, Any]) -> None:
         emit(f"  all {len(body.get('inputs', []))} inputs are as they were")
         for line in body.get("last_ran_because", []):
             emit(f"  it last ran because {line}")
-    elif not body["reasons"]:
+    elif not body["reasons"] and "waits_for" not in body:
         say("  nothing is recorded of an earlier build")

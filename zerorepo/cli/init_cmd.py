@@ -41,7 +41,9 @@ def run(directory: Path, template: str, *, force: bool) -> ExitCode:
     present = [path for path in files if (root / path).exists()]
     if present and not force:
         raise UsageError(
-            f"{', '.join(present)} exists already", where=str(root), hint="--force replaces it and keeps a backup"
+            f"{', '.join(present)} {'exists' if len(present) == 1 else 'exist'} already",
+            where=str(root),
+            hint="--force replaces it and keeps a backup",
         )
     for path in present:
         backup = _backup_path(root / path)

@@ -19,6 +19,23 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
+def hoist(argv: list[str]) -> list[str]:
+    """Global options that stand after the command are moved before it, since nobody remembers where they belong."""
+    front: list[str] = []
+    rest: list[str] = []
+    words = iter(argv)
+    for word in words:
+        if word == "--":
+            rest += [word, *words]
+        elif word in ("--set", "--directory", "-C"):
+            front += [word, *([value] if (value := next(words, None)) is not None else [])]
+        elif word == "--debug" or word.startswith(("--set=", "--directory=")):
+            front.append(word)
+        else:
+            rest.append(word)
+    return front + rest
+
+
 def run(argv: list[str]) -> int:
     """Run one command line and return its exit code."""
     import signal
@@ -34,6 +51,7 @@ def run(argv: list[str]) -> int:
     # Before a build sets its own: SIGTERM ends the start-up as SIGINT does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        argv = hoist(argv)
         code = make_app(argv)(argv, standalone_mode=False, prog_name="zerorepo")
         return int(code or 0)
     except ZeroRepoError as error:
