@@ -28,6 +28,13 @@ def find_packages(workspace: Workspace) -> list[str]:
     return sorted({"", *_walk(workspace.root, "", _excluded(workspace))})
 
 
+def package_folders(workspace: Workspace) -> list[str]:
+    """Folders whose names decide which packages there are: a change of none of them leaves ``find_packages`` as it is."""
+    folders: list[str] = []
+    list(_walk(workspace.root, "", _excluded(workspace), folders))
+    return [folder or "." for folder in folders]
+
+
 def is_package(workspace: Workspace, package: str) -> bool:
     """Whether the folder of ``package`` may hold targets of this workspace: not hidden, excluded, or in another workspace."""
     excluded = _excluded(workspace)
@@ -45,11 +52,13 @@ def _excluded(workspace: Workspace) -> frozenset[str]:
     )
 
 
-def _walk(root: Path, package: str, excluded: frozenset[str]) -> Iterator[str]:
+def _walk(root: Path, package: str, excluded: frozenset[str], visited: list[str] | None = None) -> Iterator[str]:
     try:
         entries = sorted(os.scandir(root / package), key=lambda entry: entry.name)
     except OSError as error:
         raise UsageError(f"Cannot read the folder //{package}: {error.strerror}") from None
+    if visited is not None:
+        visited.append(package)
     names = {entry.name for entry in entries}
     if package and CONFIG_NAME in names:
         return
@@ -58,7 +67,7 @@ def _walk(root: Path, package: str, excluded: frozenset[str]) -> Iterator[str]:
     for entry in entries:
         path = f"{package}/{entry.name}" if package else entry.name
         if not entry.name.startswith(".") and path not in excluded and entry.is_dir(follow_symlinks=False):
-            yield from _walk(root, path, excluded)
+            yield from _walk(root, path, excluded, visited)
 
 
 def load_package(workspace: Workspace, package: str) -> list[TargetDecl]:

@@ -122,6 +122,10 @@ class Answers:
         shown = manifest(self.workspace.settings(section), self.sources_function)
         return json.dumps(shown, ensure_ascii=False)
 
+    def resources_read(self) -> list[tuple[str, str]]:
+        """Package and path of every rule set file that this build read."""
+        return [(package, path) for package, _, path in (name.partition(":") for name in self._resources)]
+
     def resource(self, name: str) -> bytes:
         """A file shipped with a Python package, ``package:path``."""
         data = self._resources.get(name)

@@ -30,6 +30,7 @@ class SourceTree:
         self._hidden = hidden
         self._seen: dict[str, Digest | None] = {}
         self._files: list[str] | None = None
+        self._folders: list[str] = []
 
     def digest(self, path: str) -> Digest | None:
         """Digest of a file, None when there is no such regular file. EnvironmentFailure when it cannot be read."""
@@ -48,6 +49,14 @@ class SourceTree:
             raise EnvironmentFailure("The file changed while it was being built from", where=path, hint="build again")
         self._seen[path] = now
         return data
+
+    def seen(self) -> dict[str, Digest | None]:
+        """Every file that this build asked about."""
+        return dict(self._seen)
+
+    def walked(self) -> list[str]:
+        """Folders whose names a glob of this build depended on; none without a glob."""
+        return list(self._folders)
 
     def forget(self, path: str) -> None:
         """Look again at the next call: the build itself changed the file."""
@@ -91,6 +100,7 @@ class SourceTree:
 
     def _walk(self, folder: str) -> list[str]:
         found: list[str] = []
+        self._folders.append(folder or ".")
         try:
             entries = list(os.scandir(self.root / folder))
         except FileNotFoundError:

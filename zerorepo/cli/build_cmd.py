@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import os
 import signal
 import threading
@@ -12,15 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
+from zerorepo import snapshot
 from zerorepo.analysis import check_declared
 from zerorepo.cli.build_report import Report, failure_json, report_dry_run
-from zerorepo.cli.common import current_package, emit_json, load_workspace, patterns
+from zerorepo.cli.common import GLOBALS, current_package, emit_json, load_workspace, patterns
 from zerorepo.cli.progress import make_display
 from zerorepo.cli.summary import Summary
 from zerorepo.engine import BuildOptions, BuildResult, Engine
 from zerorepo.errors import ExitCode, Interrupted, NoTestsFound, UsageError, ZeroRepoError
 from zerorepo.events import EventStream
 from zerorepo.label import Label, Pattern
+from zerorepo.looked_at import LookedAt, looked_at
 from zerorepo.target import TestReport
 from zerorepo.workspace import Workspace
 
@@ -64,7 +67,7 @@ def _run(request: Request, events: EventStream, summary: Summary) -> ExitCode:
     if log:
         events.subscribe(lambda event: print(event.to_json(), file=log))
     try:
-        result = interruptible(_build(workspace, wanted, request, events))
+        result = interruptible(_build(workspace, wanted, request, events, summary))
     finally:
         display.close()
         if log:
@@ -74,9 +77,11 @@ def _run(request: Request, events: EventStream, summary: Summary) -> ExitCode:
     as_text = not request.as_json and not request.quiet
     if request.options.dry_run:
         return report_dry_run(result.build, as_json=request.as_json)
-    return Report(result.build, result.tests, summary, request.options).show(
-        as_json=request.as_json, as_text=as_text, tests_only=request.tests_only
-    )
+    report = Report(result.build, result.tests, summary, request.options)
+    code = report.show(as_json=request.as_json, as_text=as_text, tests_only=request.tests_only)
+    if code is ExitCode.OK and not request.tests_only and result.looked_at is not None:
+        _save_snapshot(workspace, request, report, result.looked_at)
+    return code
 
 
 def _open_log(path: Path | None) -> TextIO | None:
@@ -92,18 +97,45 @@ class _Result:
     build: BuildResult
     matched: list[Label]
     tests: dict[Label, TestReport]
+    looked_at: LookedAt | None
 
 
-async def _build(workspace: Workspace, wanted: Sequence[Pattern], request: Request, events: EventStream) -> _Result:
+async def _build(
+    workspace: Workspace, wanted: Sequence[Pattern], request: Request, events: EventStream, summary: Summary
+) -> _Result:
     async with Engine(workspace, request.options, events) as engine:
         static = [t.label for t in engine.table.static() if any(p.matches(t.label) for p in wanted if not p.negative)]
         check_declared(engine.table, static)
         matched = await engine.match(wanted, tests_only=request.tests_only)
         result = await engine.collect(matched)
+        looked = looked_at(engine, result) if result.ok and summary.did_nothing() else None
         tests = {each.label: each.provider(TestReport) for each in result.built.values() if each.record("TestReport")}
     if result.ok and result.updated:
         await _settle(workspace, wanted, request)
-    return _Result(result, matched, tests)
+    return _Result(result, matched, tests, looked)
+
+
+def _save_snapshot(workspace: Workspace, request: Request, report: Report, looked: LookedAt) -> None:
+    """Let the next build of the same command line answer by looking at files alone, for as long as none of them changes."""
+    key = snapshot.key_of(GLOBALS.argv, str(Path.cwd()))
+    if key is None or set(workspace.cache.dir) & set("$~"):
+        return  # where the cache is depends on the environment, which a snapshot does not look at
+    text = ""
+    if request.as_json:
+        body = {**report.to_json(ExitCode.OK), "wall_s": snapshot.WALL}
+        text = json.dumps(body, ensure_ascii=False, indent=2, default=str).replace(f'"{snapshot.WALL}"', snapshot.WALL)
+    elif not request.quiet:
+        text = report.last_line(snapshot.WALL)
+    snapshot.save(
+        str(workspace.root),
+        key,
+        GLOBALS.began_ns,
+        files=looked.files,
+        folders=looked.folders,
+        absent=looked.absent,
+        text=text,
+        to_stdout=request.as_json,
+    )
 
 
 async def _settle(workspace: Workspace, wanted: Sequence[Pattern], request: Request) -> None:

@@ -42,18 +42,19 @@ class Report:
         """Say it, and return the exit code. Errors are always said."""
         code = exit_code(self.build, list(self.tests.values()))
         if as_json:
-            emit_json(self._json(code))
+            emit_json(self.to_json(code))
         for label, error in sorted(self.build.failed.items()):
             text = error.render() if isinstance(error, ZeroRepoError) else repr(error)
             say(f"\nERROR: {label}\n{_indent(text)}")
         _say_tests(self.tests, tests_only=tests_only, to_stdout=tests_only and not as_json)
         if as_text:
-            say(self._last_line())
+            say(self.last_line(f"{self.summary.wall_s():.1f}"))
         for path in self.summary.edited:
             say(f"kept your edit of {path} (--overwrite replaces it)")
         return code
 
-    def _json(self, code: ExitCode) -> dict[str, Any]:
+    def to_json(self, code: ExitCode) -> dict[str, Any]:
+        """The object that ``--json`` ends with."""
         return {
             **self.summary.to_json(),
             "failures": [failure_json(label, error) for label, error in sorted(self.build.failed.items())],
@@ -62,7 +63,8 @@ class Report:
             "exit_code": int(code),
         }
 
-    def _last_line(self) -> str:
+    def last_line(self, wall: str) -> str:
+        """The sums; ``wall`` are the seconds that it took."""
         summary = self.summary
         built, failed, skipped = summary.count("done", "cached"), summary.count("failed"), summary.count("skipped")
         parts = [f"{built} targets built"]
@@ -77,7 +79,7 @@ class Report:
             parts.append(f"{len(self.tests) - bad} of {len(self.tests)} test targets passed")
         if summary.model_calls:
             parts.append(f"{summary.model_calls} model calls, ${summary.cost_usd:.4f}")
-        parts.append(f"{summary.wall_s():.1f}s")
+        parts.append(f"{wall}s")
         line = " · ".join(parts)
         unsafe = self.options.extra.get("unsafe")
         return f"{line}\nUNSAFE: tests and commands ran without a sandbox (--unsafe)" if unsafe else line

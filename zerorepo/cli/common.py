@@ -23,6 +23,10 @@ class Globals:
     overrides: tuple[str, ...] = ()
     debug: bool = False
     registry: Registry | None = None
+    argv: tuple[str, ...] = ()
+    """The whole command line, as given."""
+    began_ns: int = 0
+    """When the command started, in nanoseconds since the Unix epoch."""
 
 
 GLOBALS = Globals()

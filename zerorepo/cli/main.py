@@ -16,6 +16,16 @@ def main() -> None:
 
         print(f"zerorepo {__version__}")
         return
+    if sys.argv[1:2] == ["build"]:
+        from zerorepo import snapshot
+
+        if (found := snapshot.answer(sys.argv[1:])) is not None:
+            text, to_stdout = found
+            try:
+                print(text, file=sys.stdout if to_stdout else sys.stderr, end="\n" if text else "", flush=True)
+            except BrokenPipeError:
+                sys.stderr.close()
+            return
     sys.exit(run(sys.argv[1:]))
 
 
@@ -39,6 +49,7 @@ def hoist(argv: list[str]) -> list[str]:
 def run(argv: list[str]) -> int:
     """Run one command line and return its exit code."""
     import signal
+    import time
 
     import typer
 
@@ -50,6 +61,7 @@ def run(argv: list[str]) -> int:
     click_exception: type[Any] = typer.BadParameter.__mro__[2]
     # Before a build sets its own: SIGTERM ends the start-up as SIGINT does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    GLOBALS.argv, GLOBALS.began_ns = tuple(argv), time.time_ns()
     try:
         argv = hoist(argv)
         code = make_app(argv)(argv, standalone_mode=False, prog_name="zerorepo")

@@ -75,6 +75,11 @@ class Summary:
         """Targets in one of these states."""
         return sum(state in states for state in self.targets.values())
 
+    def did_nothing(self) -> bool:
+        """Whether every target was up to date and nothing was to be told about."""
+        quiet = not (self.executed or self.cached or self.failed_actions or self.ran)
+        return quiet and not (self.edited or self.updated)
+
     @property
     def model_calls(self) -> int:
         """How many answers were obtained from a provider."""
