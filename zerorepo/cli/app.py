@@ -47,6 +47,11 @@ Events = Annotated[
 ]
 
 
+ProfileFile = Annotated[
+    Path | None, typer.Option("--profile", metavar="FILE", help="Write a Chrome trace of the build, for Perfetto.")
+]
+
+
 def _version(value: bool) -> None:
     if value:
         from zerorepo import __version__
@@ -76,7 +81,7 @@ def _globals(
 def build(
     targets: Targets = None, jobs: Jobs = None, keep_going: KeepGoing = False, dry_run: DryRun = False, locked: Locked = False,
     overwrite: Overwrite = False, unsafe: Unsafe = False, no_wait: NoWait = False, as_json: AsJson = False, quiet: Quiet = False,
-    events: Events = None,
+    events: Events = None, profile: ProfileFile = None,
 ) -> None:  # fmt: skip
     """Build targets: run what their inputs require, take the rest from the cache."""
     from zerorepo.cli.build_cmd import Request, run, to_options
@@ -90,13 +95,16 @@ def build(
         unsafe=unsafe,
         no_wait=no_wait,
     )
-    raise typer.Exit(run(Request(targets or [], options, as_json=as_json, quiet=quiet, events_file=events)))
+    raise typer.Exit(
+        run(Request(targets or [], options, as_json=as_json, quiet=quiet, events_file=events, profile_file=profile))
+    )
 
 
 @app.command()
 def test(
     targets: Targets = None, jobs: Jobs = None, keep_going: KeepGoing = False, dry_run: DryRun = False, locked: Locked = False,
-    unsafe: Unsafe = False, no_wait: NoWait = False, as_json: AsJson = False, quiet: Quiet = False, events: Events = None,
+    unsafe: Unsafe = False, no_wait: NoWait = False, as_json: AsJson = False, quiet: Quiet = False,
+    events: Events = None, profile: ProfileFile = None,
 ) -> None:  # fmt: skip
     """Build the test targets that match, and report their verdicts."""
     from zerorepo.cli.build_cmd import Request, run, to_options
@@ -105,7 +113,17 @@ def test(
         jobs=jobs, keep_going=keep_going, dry_run=dry_run, locked=locked, unsafe=unsafe, no_wait=no_wait
     )
     raise typer.Exit(
-        run(Request(targets or [], options, tests_only=True, as_json=as_json, quiet=quiet, events_file=events))
+        run(
+            Request(
+                targets or [],
+                options,
+                tests_only=True,
+                as_json=as_json,
+                quiet=quiet,
+                events_file=events,
+                profile_file=profile,
+            )
+        )
     )
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import threading
+import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from zerorepo import snapshot
 from zerorepo.analysis import check_declared
 from zerorepo.cli.build_report import Report, failure_json, report_dry_run
 from zerorepo.cli.common import GLOBALS, current_package, emit_json, load_workspace, patterns
+from zerorepo.cli.profile import Profile
 from zerorepo.cli.progress import make_display
 from zerorepo.cli.summary import Summary
 from zerorepo.engine import BuildOptions, BuildResult, Engine
@@ -40,6 +42,7 @@ class Request:
     as_json: bool = False
     quiet: bool = False
     events_file: Path | None = None
+    profile_file: Path | None = None
 
 
 def run(request: Request) -> ExitCode:
@@ -61,6 +64,9 @@ def _run(request: Request, events: EventStream, summary: Summary) -> ExitCode:
     texts = request.targets or (["//..."] if request.tests_only or not current_package(workspace) else ["..."])
     wanted = patterns(workspace, texts)
     log = _open_log(request.events_file)
+    profile = Profile(time.time()) if request.profile_file else None
+    if profile:
+        events.subscribe(profile)
     display = make_display(summary, request.options.jobs or os.cpu_count() or 1, quiet=request.as_json or request.quiet)
     if not request.quiet:
         events.subscribe(display)
@@ -72,6 +78,8 @@ def _run(request: Request, events: EventStream, summary: Summary) -> ExitCode:
         display.close()
         if log:
             log.close()
+    if profile and request.profile_file:
+        profile.write(request.profile_file, result.build.built)
     if request.tests_only and not result.matched and not result.build.failed:
         raise NoTestsFound(f"No test targets match {' '.join(texts)}")
     as_text = not request.as_json and not request.quiet
