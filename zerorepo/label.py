@@ -15,9 +15,10 @@ from pydantic_core import CoreSchema, core_schema
 
 from zerorepo.errors import UsageError
 
-# Bazel's target-name characters; a name may hold slashes (files), a package part may not be "." or "..".
-_NAME = re.compile(r"[A-Za-z0-9!%\-@^_\"#$&'()*+,;<=>?\[\]{|}~/. ]+")
-_PACKAGE = re.compile(r"[A-Za-z0-9!\"#$%&'()*+,\-.;<=>?@\[\]^_`{|}~/ ]*")
+# Bazel's target-name characters, and the letters of all languages, since files have such names; a name may hold slashes
+# (files), a package part may not be "." or "..".
+_NAME = re.compile(r"[\w!%\-@^_\"#$&'()*+,;<=>?\[\]{|}~/. ]+")
+_PACKAGE = re.compile(r"[\w!\"#$%&'()*+,\-.;<=>?@\[\]^_`{|}~/ ]*")
 
 
 class Label(NamedTuple):

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from zerorepo.action_key import key_of
 from zerorepo.digest import Digest, DigestFunction
-from zerorepo.errors import EnvironmentFailure, UsageError
+from zerorepo.errors import EnvironmentFailure, TransientFailure, UsageError
 from zerorepo.label import Label
 from zerorepo.values import Value
 from zerorepo_llm.action import Answer, AskModel, Expects, Message
@@ -177,12 +177,20 @@ class Journal:
             os.close(handle)
 
     @asynccontextmanager
-    async def holding(self, key: str) -> AsyncIterator[None]:
-        """Only one asker of ``key`` at a time, over all builds on this machine: two builds never pay for one answer."""
+    async def holding(self, key: str, *, wait: bool = True) -> AsyncIterator[None]:
+        """Only one asker of ``key`` at a time, over all builds on this machine: two builds never pay for one answer.
+
+        TransientFailure when someone else asks already and ``wait`` is False.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f".{key}.asking"
         # Polled, since the other asker may be another process.
         while (handle := _try_lock(path)) is None:  # noqa: ASYNC110
+            if not wait:
+                raise TransientFailure(
+                    "Another build is waiting for this answer",
+                    hint="let it go on, or stop it; `zerorepo desk list` shows what is open",
+                )
             await asyncio.sleep(_LOCK_POLL_S)
         try:
             yield

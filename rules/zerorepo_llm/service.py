@@ -27,7 +27,7 @@ async def obtain(action: AskModel, context: ActionContext) -> Answer:
     """The answer to ``action``, durable in the journal before this returns; asked for only when it is not there yet."""
     journal = Journal(context.state_dir)
     key = context.key.hex
-    async with journal.holding(key):
+    async with journal.holding(key, wait=not context.option("no_wait")):
         entry = journal.get(key)
         if entry is not None:
             # Obtained by a build that died before it could cache it (metered then), or put here by a person.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def test_lanes_hold_one_action_at_a_time(tmp_path: Path) -> None:
     assert {each["args"]["label"] for each in actions} == {"//:one", "//:two"}
     for lane in {each["tid"] for each in actions}:
         mine = sorted((each["ts"], each["ts"] + each["dur"]) for each in actions if each["tid"] == lane)
-        assert all(earlier[1] <= later[0] for earlier, later in zip(mine, mine[1:], strict=False))
+        assert all(earlier[1] <= later[0] for earlier, later in itertools.pairwise(mine))
     assert [each["name"] for each in spans if each["cat"] == "critical path"] == ["//:one"]
 
 

@@ -33,6 +33,7 @@ def hoist(argv: list[str]) -> list[str]:
     """Global options that stand after the command are moved before it, since nobody remembers where they belong."""
     front: list[str] = []
     rest: list[str] = []
+    taken_away: list[str] = []
     words = iter(argv)
     for word in words:
         if word == "--":
@@ -41,9 +42,11 @@ def hoist(argv: list[str]) -> list[str]:
             front += [word, *([value] if (value := next(words, None)) is not None else [])]
         elif word == "--debug" or word.startswith(("--set=", "--directory=")):
             front.append(word)
+        elif word.startswith(("-//", "-:")):
+            taken_away.append(word)  # a negative target pattern, not an option; it takes away from all the others
         else:
             rest.append(word)
-    return front + rest
+    return front + rest + (["--", *taken_away] if taken_away and "--" not in rest else taken_away)
 
 
 def run(argv: list[str]) -> int:

@@ -26,6 +26,7 @@ class PlainDisplay:
 
     def __init__(self, summary: Summary) -> None:
         self._summary = summary
+        self._told: set[object] = set()
 
     def __call__(self, event: Event) -> None:
         """Print what is worth a line."""
@@ -38,8 +39,10 @@ class PlainDisplay:
         elif event.kind == "note" and event.id not in ("progress", "meter"):
             detail = " ".join(str(value) for value in event.detail.values())
             print(f"note: {event.id}: {detail}", file=sys.stderr, flush=True)
-        elif event.kind == "note" and event.id == "progress" and event.detail.get("say"):
-            print(event.detail["text"], file=sys.stderr, flush=True)
+        elif event.kind == "note" and event.id == "progress" and event.detail.get("key") not in self._told:
+            # Once for each action: whoever reads a log must see what a build waits for, but not how it waits.
+            self._told.add(event.detail.get("key"))
+            print(f"{event.label}: {event.detail['text']}", file=sys.stderr, flush=True)
 
     def tick(self) -> None:
         """Nothing to redraw."""

@@ -16,6 +16,7 @@ from zerorepo_llm.providers import Request, Setup
 from zerorepo_llm.transcripts import Index, files_of
 
 POLL_S = 0.3
+_SIBLINGS_S = 0.05
 
 
 class DeskProvider:
@@ -39,10 +40,12 @@ class DeskProvider:
         question = Question.of(request.action, request.key, request.label)
         parked = self._desk.park(question)
         if request.no_wait:
-            number = len(self._desk.open())
+            await asyncio.sleep(_SIBLINGS_S)  # what is asked together is parked by then, and is listed with it
+            listed = "\n".join(
+                f"  {each.id}  {each.question.target}  {each.question.purpose}" for each in self._desk.open()
+            )
             raise TransientFailure(
-                f"{number} prompt{'' if number == 1 else 's'} open at the desk; "
-                f"one of them: {parked.id} ({question.purpose}, {request.label})",
+                f"The prompt {parked.id} ({question.purpose}) waits for an answer. Open at the desk:\n{listed}",
                 hint="see: zerorepo desk list; answer with: zerorepo desk answer ID FILE; then build again",
             )
         self._waiting += 1
@@ -64,7 +67,7 @@ class DeskProvider:
                 self._desk.remove(parked)
                 return entry.answer()
             problem = self._desk.take_dropped(parked)
-            text = problem or f"{self._waiting} open at the desk"
+            text = problem or f"waits at the desk: zerorepo desk answer {parked.id} FILE ({self._waiting} open)"
             if text != shown:
                 request.progress(text)
                 shown = text
