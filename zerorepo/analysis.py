@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from zerorepo.errors import CycleError, ExitCode, UsageError, did_you_mean
 from zerorepo.label import Label
 from zerorepo.table import Target, TargetTable
+from zerorepo.target import SourcePath
 
 
 class DeclaredCycle(CycleError):
@@ -44,6 +45,33 @@ def check_declared(table: TargetTable, labels: Iterable[Label]) -> None:
                 )
             if nxt not in state:
                 _enter(table, nxt, table.get(label), state, path)
+    _check_outputs([found for label in state if (found := table.get(label))])
+
+
+def _check_outputs(targets: Iterable[Target]) -> None:
+    """Two targets may not make one file, nor one of them a file and the other a folder of that name."""
+    owners: dict[str, Target] = {}
+    for target in targets:
+        for path in target.outputs():
+            if path in target.sources():
+                raise UsageError(f"`{path}` is a source and an output of `{target.label}`", where=target.where)
+            other = owners.setdefault(path, target)
+            if other is not target:
+                raise UsageError(
+                    f"`{target.label}` and `{other.label}` both make `{path}`",
+                    where=target.where,
+                    hint=f"give one of them another output; the other one is at {other.where}",
+                )
+    for path, owner in owners.items():
+        parts = path.split("/")
+        for number in range(1, len(parts)):
+            if above := owners.get("/".join(parts[:number])):
+                folder = "/".join(parts[:number])
+                raise UsageError(
+                    f"`{owner.label}` makes `{path}`, but `{above.label}` makes a file `{folder}`",
+                    where=owner.where,
+                    hint=f"give one of them another output; the other one is at {above.where}",
+                )
 
 
 def _enter(
@@ -59,7 +87,9 @@ def _enter(
         if table.expanders_for(label.package):
             state[label] = True
             return
-        raise table.unknown(label, where=asker.where if asker else None, asked_by=str(asker.label) if asker else None)
+        raise table.unknown(
+            label, where=asker.where_of(label) if asker else None, asked_by=str(asker.label) if asker else None
+        )
     _check_sources(table, target)
     state[label] = False
     path.append((label, target.labels()))
@@ -73,7 +103,7 @@ def _check_sources(table: TargetTable, target: Target) -> None:
         if path.startswith(table.workspace.workspace.output.strip("/") + "/"):
             raise UsageError(
                 f"`{target.label}` names the output `{path}` as a source",
-                where=target.where,
+                where=target.where_of(SourcePath(path)),
                 hint="name the target that makes it instead",
             )
         if "*" in path or "?" in path or (root / path).is_file():
@@ -81,12 +111,14 @@ def _check_sources(table: TargetTable, target: Target) -> None:
         if (root / path).is_dir():
             raise UsageError(
                 f"`{target.label}` names the folder `{path}` as a source file",
-                where=target.where,
+                where=target.where_of(SourcePath(path)),
                 hint=f"name its files, for example `{path}/**`",
             )
         folder = (root / path).parent
         names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
         near = did_you_mean(folder.joinpath(path).name, names)
         raise UsageError(
-            f"`{target.label}` needs the file `{path}`, which does not exist", where=target.where, hint=near
+            f"`{target.label}` needs the file `{path}`, which does not exist",
+            where=target.where_of(SourcePath(path)),
+            hint=near,
         )

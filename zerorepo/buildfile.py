@@ -127,4 +127,5 @@ def _target(file: TomlFile, registry: Registry, package: str, index: int, table:
         return [
             TargetDecl(label=lbl, rule=name_, attrs=raw, where=where) for lbl, name_, raw in rule.expand(label, attrs)
         ]
-    return [TargetDecl(label=label, rule=rule_name, attrs=table, where=where)]
+    places = {key: file.where("target", key, index) for key in table}
+    return [TargetDecl(label=label, rule=rule_name, attrs=table, where=where, places=places)]

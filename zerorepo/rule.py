@@ -105,6 +105,7 @@ class Rule:
     """A rule as registered.
 
     ``version`` is part of every target's identity: raise it when the implementation starts to mean something else.
+    ``outputs``: files that the attributes already name, so that clashes are found before anything runs.
     ``test``: its targets are tests and hand on a ``TestReport``. ``expands``: its targets may declare targets.
     """
 
@@ -116,6 +117,7 @@ class Rule:
     test: bool = False
     expands: bool = False
     help: str = ""
+    outputs: Callable[[Label, Any], Iterable[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +139,14 @@ def rule(
     version: int = 1,
     test: bool = False,
     expands: bool = False,
+    outputs: Callable[[Label, Any], Iterable[str]] | None = None,
 ) -> Callable[[Callable[[Any], Awaitable[Any]]], Rule]:
     """Decorator: turn an async implementation into a ``Rule`` named ``name``."""
 
     def wrap(function: Callable[[Any], Awaitable[Any]]) -> Rule:
-        return Rule(name, attrs, function, tuple(provides), version, test, expands, (function.__doc__ or "").strip())
+        return Rule(
+            name, attrs, function, tuple(provides), version, test, expands, (function.__doc__ or "").strip(), outputs
+        )
 
     return wrap
 

@@ -6,7 +6,7 @@ built. Knows nothing of traces or of running anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -22,19 +22,40 @@ from zerorepo.workspace import Workspace
 class Target:
     """One instance of a rule. ``declared_by`` is the expansion that made it, None for a static target."""
 
-    __slots__ = ("attrs", "declared_by", "label", "rule", "where")
+    __slots__ = ("attrs", "declared_by", "label", "places", "rule", "where")
 
-    def __init__(self, label: Label, rule: Rule, attrs: Attrs, where: str, declared_by: Label | None) -> None:
+    def __init__(
+        self,
+        label: Label,
+        rule: Rule,
+        attrs: Attrs,
+        where: str,
+        declared_by: Label | None,
+        places: Mapping[str, str] | None = None,
+    ) -> None:
         self.label = label
         self.rule = rule
         self.attrs = attrs
         self.where = where
         self.declared_by = declared_by
+        self.places = places or {}
 
     @property
     def manual(self) -> bool:
         """Whether wildcards pass it over."""
         return "manual" in self.attrs.tags
+
+    def where_of(self, value: Label | str) -> str:
+        """``file:line`` of the attribute that holds a label or a source path; the target's own line when unknown."""
+        kind = Label if isinstance(value, Label) else SourcePath
+        for name in type(self.attrs).model_fields:
+            if name in self.places and value in _find(getattr(self.attrs, name), kind):
+                return self.places[name]
+        return self.where
+
+    def outputs(self) -> list[str]:
+        """Outputs that its attributes already name, relative to the output folder."""
+        return list(self.rule.outputs(self.label, self.attrs)) if self.rule.outputs else []
 
     def labels(self) -> list[Label]:
         """Labels in its attributes: its declared dependencies, in order, once each."""
@@ -155,4 +176,4 @@ class TargetTable:
             raise UsageError(
                 f"Bad attribute `{key}` of `{decl.label}` (rule `{decl.rule}`): {first['msg']}", where=decl.where
             ) from None
-        return Target(decl.label, rule, attrs, decl.where or f"(declared by {by})", by)
+        return Target(decl.label, rule, attrs, decl.where or f"(declared by {by})", by, decl.places)

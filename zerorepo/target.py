@@ -72,6 +72,8 @@ class TargetDecl(Value):
     attrs: Mapping[str, Any] = Field(default_factory=dict)
     where: str = ""
     """``file:line`` for messages; for expanded targets the label that declared it."""
+    places: Mapping[str, str] = Field(default_factory=dict)
+    """Attribute to its ``file:line``, as far as a build file says it."""
 
 
 def _source(value: Any, info: ValidationInfo) -> Any:

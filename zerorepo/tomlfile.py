@@ -62,7 +62,9 @@ class TomlFile:
         self, error: ValidationError, model: type[BaseModel], what: str, place: tuple[str, int] | tuple[str]
     ) -> UsageError:
         """A pydantic error as one of ours: the first problem, its line, and near misses for an unknown key."""
-        first = error.errors(include_url=False)[0]
+        problems = error.errors(include_url=False)
+        # A misspelt key also makes the right one missing: the misspelling is what to show.
+        first = next((each for each in problems if each["type"] == "extra_forbidden"), problems[0])
         key = str(first["loc"][0]) if first["loc"] else ""
         where = self.where(place[0], key, place[1] if len(place) > 1 else 0)
         known = list(model.model_fields)

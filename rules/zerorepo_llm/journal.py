@@ -185,7 +185,7 @@ class Journal:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f".{key}.asking"
         # Polled, since the other asker may be another process.
-        while (handle := _try_lock(path)) is None:  # noqa: ASYNC110
+        while (handle := _try_lock(path)) is None:
             if not wait:
                 raise TransientFailure(
                     "Another build is waiting for this answer",

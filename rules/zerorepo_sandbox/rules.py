@@ -115,7 +115,12 @@ def _in_package(label: Label, outs: Sequence[str]) -> tuple[str, ...]:
     return tuple(label.sibling(out).path for out in outs)
 
 
-@rule("command", attrs=CommandAttrs, provides=(Outputs,))
+@rule(
+    "command",
+    attrs=CommandAttrs,
+    provides=(Outputs,),
+    outputs=lambda label, attrs: _in_package(label, attrs.outs),
+)
 async def command(ctx: RuleContext[CommandAttrs]) -> None:
     """Make files with a shell command that sees its declared inputs and nothing else."""
     inputs = await _inputs(ctx)

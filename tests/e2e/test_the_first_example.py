@@ -164,6 +164,30 @@ def test_an_edited_sentence_asks_a_handful_of_questions(copy: Example) -> None:
     assert again["model_calls"] == 0
 
 
+def test_going_back_with_the_plan_is_all_hits(copy: Example) -> None:
+    lock, spec = (copy.root / "zerorepo.lock").read_bytes(), (copy.root / "spec.md").read_bytes()
+    before = copy.outputs()
+    copy.edit_one_sentence()
+    assert copy.build().code == 0
+    (copy.root / "zerorepo.lock").write_bytes(lock)
+    (copy.root / "spec.md").write_bytes(spec)
+    ran = copy.build()
+    assert ran.code == 0, ran.err
+    assert ran.json["actions"]["executed"] == 0
+    assert ran.json["model_calls"] == 0
+    assert copy.outputs() == before
+
+
+def test_changing_the_sentence_back_asks_for_a_change_of_the_plan(copy: Example) -> None:
+    spec = (copy.root / "spec.md").read_bytes()
+    copy.edit_one_sentence()
+    assert copy.build().code == 0
+    (copy.root / "spec.md").write_bytes(spec)
+    ran = copy.build()
+    assert ran.code == 0, ran.err
+    assert 0 < ran.json["model_calls"] <= 8
+
+
 def test_locked_refuses_to_change_the_plan(copy: Example) -> None:
     assert copy.build("--locked").code == 0
     before = (copy.root / "zerorepo.lock").read_bytes()

@@ -62,9 +62,9 @@ def park(build: Build, **fields: Any) -> str:
 
 def test_without_waiting_the_prompt_is_parked_and_counted(desk: Build) -> None:
     park(desk, text="one")
-    with pytest.raises(TransientFailure, match="Open at the desk:\n(.*\n){2}"):
+    with pytest.raises(TransientFailure, match=r"Open at the desk:\n(.*\n){2}"):
         asyncio.run(desk.execute(ask_model("two")))
-    with pytest.raises(TransientFailure, match="Open at the desk:\n(.*\n){2}"):
+    with pytest.raises(TransientFailure, match=r"Open at the desk:\n(.*\n){2}"):
         asyncio.run(desk.execute(ask_model("two")))
 
 
@@ -274,7 +274,7 @@ def test_missing_transcripts_are_bad_configuration_for_replay_only(recorded: Bui
         asyncio.run(recorded.execute(question("d")))
     recorded.settings = LLMSettings(provider="desk", transcripts=("nowhere",))
     recorded.options["no_wait"] = True
-    with pytest.raises(TransientFailure, match="waits for an answer. Open at the desk"):
+    with pytest.raises(TransientFailure, match=r"waits for an answer\. Open at the desk"):
         asyncio.run(recorded.execute(question("d")))
 
 

@@ -138,13 +138,14 @@ def query(
             help="label, label_kind, package, location, graph, mermaid, tree, json, jsonl, minrank, maxrank.",
         ),
     ] = "label",
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --output json.")] = False,
     order: Annotated[str, typer.Option("--order", help="full, deps or no.")] = "full",
     keep_going: KeepGoing = False,
 ) -> None:
     """Ask about the target graph. Never builds and never spends."""
     from zerorepo.cli.query_cmd import run
 
-    raise typer.Exit(run(expression, output=output, order=order, keep_going=keep_going))
+    raise typer.Exit(run(expression, output="json" if as_json else output, order=order, keep_going=keep_going))
 
 
 @app.command()

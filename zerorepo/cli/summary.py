@@ -110,6 +110,7 @@ class Summary:
                 "skipped": self.count("skipped"),
             },
             "actions": {"executed": self.executed, "cached": self.cached},
+            "failed_actions": self.failed_actions,
             "model_calls": self.model_calls,
             "cost_usd": self.cost_usd,
             "wall_s": round(self.wall_s(), 3),
