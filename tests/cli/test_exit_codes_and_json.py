@@ -21,7 +21,7 @@ def ws(tmp_path: Path) -> Command:
 def test_0_when_everything_is_built_and_then_nothing_is_left_to_do(ws: Command) -> None:
     first = ws("build", "//...")
     assert (first.code, first.out) == (0, "")
-    assert "1 actions run" in first.err
+    assert "1 action run" in first.err
     assert "nothing to do" in ws("build").err
     assert (ws.root / "out/x").read_text() == "A"
 
@@ -70,7 +70,7 @@ def test_3_when_tests_fail_and_4_when_there_are_none(ws: Command) -> None:
     ws.write("zerorepo.toml", PLUGINS + GOOD + JUDGE)
     passed = ws("test")
     assert passed.code == 0
-    assert "PASSED //:j (1 tests)" in passed.out
+    assert "PASSED //:j (1 test)" in passed.out
     ws.write("verdict", "evil")
     assert ws("test").code == 3
     failed = ws("test", "--json", "//:j").json()

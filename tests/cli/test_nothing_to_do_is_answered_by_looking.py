@@ -156,7 +156,7 @@ def test_a_damaged_snapshot_is_as_good_as_none(built: Command) -> None:
 def test_another_command_line_has_another_answer(built: Command) -> None:
     assert not looked_only(built, "//:a")
     assert looked_only(built, "//:a")
-    assert "1 targets built" in built("build", "//:a").err
+    assert "1 target built" in built("build", "//:a").err
 
 
 def test_a_volatile_or_failing_build_is_never_answered_by_looking(tmp_path: Path) -> None:

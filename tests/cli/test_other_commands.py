@@ -44,7 +44,7 @@ def test_clean_removes_what_was_built_and_nothing_else(ws: Command) -> None:
     ws.write("out/own", "own")
     answer = ws("clean")
     assert answer.code == 0
-    assert answer.out == "removed 1 outputs\n"
+    assert answer.out == "removed 1 output\n"
     assert "kept out/y: it was edited" in answer.err
     assert sorted(path.name for path in (ws.root / "out").iterdir()) == ["own", "y"]
     assert ws("build", "--json").json()["actions"]["executed"] == 0

@@ -114,7 +114,7 @@ def test_a_terminal_shows_what_runs_and_a_pipe_gets_plain_lines(tmp_path: Path) 
     )
     child.expect(r"0/1 targets")
     child.expect(r"Slow //:s")
-    child.expect(r"1 targets built")
+    child.expect(r"1 target built")
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 0

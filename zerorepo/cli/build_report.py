@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zerorepo.cli.common import emit, emit_json, say
+from zerorepo.cli.common import emit, emit_json, many, say
 from zerorepo.cli.summary import Summary
 from zerorepo.engine import BuildOptions, BuildResult
 from zerorepo.errors import ExitCode, ZeroRepoError
@@ -67,18 +67,18 @@ class Report:
         """The sums; ``wall`` are the seconds that it took."""
         summary = self.summary
         built, failed, skipped = summary.count("done", "cached"), summary.count("failed"), summary.count("skipped")
-        parts = [f"{built} targets built"]
+        parts = [f"{many(built, 'target')} built"]
         if failed or skipped:
             parts.append(f"{failed} failed, {skipped} skipped")
         if summary.executed or summary.cached:
-            parts.append(f"{summary.executed} actions run, {summary.cached} from cache")
+            parts.append(f"{many(summary.executed, 'action')} run, {summary.cached} from cache")
         elif not failed and not summary.ran:
             parts.append("nothing to do")
         if self.tests:
             bad = sum(not report.passed for report in self.tests.values())
-            parts.append(f"{len(self.tests) - bad} of {len(self.tests)} test targets passed")
+            parts.append(f"{len(self.tests) - bad} of {many(len(self.tests), 'test target')} passed")
         if summary.model_calls:
-            parts.append(f"{summary.model_calls} model calls, ${summary.cost_usd:.4f}")
+            parts.append(f"{many(summary.model_calls, 'model call')}, ${summary.cost_usd:.4f}")
         parts.append(f"{wall}s")
         line = " · ".join(parts)
         unsafe = self.options.extra.get("unsafe")
@@ -111,7 +111,7 @@ def _say_tests(tests: Mapping[Label, TestReport], *, tests_only: bool, to_stdout
     for label, report in sorted(tests.items()):
         if report.passed:
             if to_stdout:
-                emit(f"PASSED {label} ({report.count(Outcome.PASSED)} tests)")
+                emit(f"PASSED {label} ({many(report.count(Outcome.PASSED), 'test')})")
             continue
         text = f"FAILED {label}: {report.status if report.status != 'ok' else _bad_cases(report)}"
         emit(text) if to_stdout else say(text)
@@ -123,7 +123,7 @@ def _say_tests(tests: Mapping[Label, TestReport], *, tests_only: bool, to_stdout
 
 def _bad_cases(report: TestReport) -> str:
     bad = report.count(Outcome.FAILED) + report.count(Outcome.ERROR)
-    return f"{bad} of {len(report.cases)} tests"
+    return f"{bad} of {many(len(report.cases), 'test')}"
 
 
 def report_dry_run(build: BuildResult, *, as_json: bool) -> ExitCode:
@@ -150,5 +150,5 @@ def report_dry_run(build: BuildResult, *, as_json: bool) -> ExitCode:
         emit(f"may run   what {label} declares")
     for label, error in sorted(build.failed.items()):
         say(f"ERROR: {label}\n{_indent(str(error))}")
-    emit(f"{len(build.would_run)} targets would run, {len(roots)} may run, {len(build.built)} are up to date")
+    emit(f"{many(len(build.would_run), 'target')} would run, {len(roots)} may run, {len(build.built)} are up to date")
     return exit_code(BuildResult(failed=build.failed), [])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from zerorepo.cli.common import emit, load_workspace, say
+from zerorepo.cli.common import emit, load_workspace, many, say
 from zerorepo.errors import EnvironmentFailure, ExitCode
 from zerorepo.outputs import OutputTree
 from zerorepo.store import Store
@@ -22,7 +22,7 @@ def run(*, expunge: bool) -> ExitCode:
     store.close()
     for path in kept:
         say(f"kept {workspace.workspace.output}/{path}: it was edited")
-    emit(f"removed {removed} outputs")
+    emit(f"removed {many(removed, 'output')}")
     if expunge:
         try:
             shutil.rmtree(workspace.state_dir)
@@ -30,5 +30,5 @@ def run(*, expunge: bool) -> ExitCode:
             raise EnvironmentFailure(
                 f"Cannot remove the state folder: {error.strerror}", where=str(workspace.state_dir)
             ) from error
-        emit("removed .zerorepo")
+        emit("removed .zerorepo: cache, state, and what rule sets keep there, such as recorded answers")
     return ExitCode.OK

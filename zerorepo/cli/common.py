@@ -64,6 +64,11 @@ def patterns(workspace: Workspace, texts: list[str]) -> list[Pattern]:
     return [parse_pattern(text, package) for text in texts]
 
 
+def many(number: int, what: str) -> str:
+    """``1 target``, ``2 targets``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def say(text: str = "") -> None:
     """A line for people, to stderr."""
     print(text, file=sys.stderr, flush=True)
