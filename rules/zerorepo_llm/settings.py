@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from zerorepo.errors import did_you_mean
 from zerorepo.values import COSMETIC, Value
 
 Tier = Literal["cheap", "medium", "strong"]
@@ -53,6 +54,15 @@ class LLMSettings(Value):
     """No pause is longer than this many seconds, whatever Retry-After says."""
     concurrency: Annotated[int, Field(ge=1, le=200), COSMETIC] = 50
     """Requests in flight at once. Above 200 litellm's connections start to fail (measured)."""
+
+    @field_validator("provider")
+    @classmethod
+    def _is_known(cls, provider: str | None) -> str | None:
+        # Here, so that a misspelt name is found with its line before anything is built.
+        if provider is None or provider in BUILT_IN_PROVIDERS or ":" in provider:
+            return provider
+        near = did_you_mean(provider, BUILT_IN_PROVIDERS) or f"providers: {', '.join(BUILT_IN_PROVIDERS)}"
+        raise ValueError(f"there is no provider `{provider}`; {near} (or `module.path:factory` of your own)")
 
 
 def model_of(settings: LLMSettings, tier: Tier) -> str:
