@@ -14,13 +14,14 @@ ROOT = Path(__file__).resolve().parent.parent
 VERSION_TARGET_S, NOOP_TARGET_S = 0.25, 0.6
 
 
-def main(runs: int = 15) -> None:
+def main(quick: bool = False) -> None:
     """Measure and print."""
+    runs = 1 if quick else 15
     zerorepo = str(Path(sys.executable).with_name("zerorepo"))
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder) / "example"
         shutil.copytree(
-            ROOT, work, ignore=shutil.ignore_patterns(".venv", ".git", "out", ".zerorepo", "tests", ".*cache")
+            ROOT, work, ignore=shutil.ignore_patterns(".venv", ".git", ".bench", "out", ".zerorepo", "tests", ".*cache")
         )
         subprocess.run([zerorepo, "build", "//...", "--quiet"], cwd=work, check=True)
         commands: dict[str, list[str]] = {
