@@ -61,8 +61,8 @@ class BuildResult:
     """Dry run: label to reasons."""
     skipped_by: dict[Label, Label] = field(default_factory=dict)
     """Skipped label to the target whose failure, or run in a dry run, is the cause."""
-    unexpanded: list[Label] = field(default_factory=list)
-    """Expansions that did not succeed: targets that they declare are not known."""
+    unexpanded: dict[Label, list[str]] = field(default_factory=dict)
+    """Expansions that did not succeed, with the labels that they declared when they last did."""
     updated: list[str] = field(default_factory=list)
     """Checked-in files that this build changed."""
 
@@ -168,7 +168,8 @@ class Engine:
             elif job.value is not None:
                 result.built[job.key] = job.value
             if job.error is not None and (target := self._known(job.key)) and target.rule.expands:
-                result.unexpanded.append(job.key)
+                latest = self.traces.get(self.identity(target))[:1]
+                result.unexpanded[job.key] = [label for trace in latest for label, _, _ in trace.declared]
         result.updated = list(self._updated)
         if not self.options.dry_run:
             self.outputs.prune(self._is_gone)

@@ -164,6 +164,18 @@ def test_an_edited_sentence_asks_a_handful_of_questions(copy: Example) -> None:
     assert again["model_calls"] == 0
 
 
+def test_a_dry_run_names_what_would_and_may_run_and_changes_nothing(copy: Example) -> None:
+    copy.build()
+    copy.edit_one_sentence()
+    before = {path: path.read_bytes() for path in copy.root.rglob("*") if path.is_file()}
+    body = copy.build("--dry-run").json
+    assert list(body["would_run"]) == ["//:plaintable.spec"]
+    assert any("spec.md" in reason for reason in body["would_run"]["//:plaintable.spec"])
+    assert "//:plaintable.suite" in body["may_run"]
+    assert "//querying:sort_rows.code" in body["unknown_expansions"]["//:plaintable.plan"]
+    assert before == {path: path.read_bytes() for path in copy.root.rglob("*") if path.is_file()}
+
+
 def test_going_back_with_the_plan_is_all_hits(copy: Example) -> None:
     lock, spec = (copy.root / "zerorepo.lock").read_bytes(), (copy.root / "spec.md").read_bytes()
     before = copy.outputs()

@@ -135,7 +135,7 @@ def report_dry_run(build: BuildResult, *, as_json: bool) -> ExitCode:
                 "would_run": {str(label): reasons for label, reasons in sorted(build.would_run.items())},
                 "may_run": {str(label): f"needs {root}" for label, root in sorted(roots.items())},
                 "up_to_date": sorted(str(label) for label in build.built),
-                "unknown_expansions": sorted(str(label) for label in build.unexpanded),
+                "unknown_expansions": {str(label): sorted(last) for label, last in sorted(build.unexpanded.items())},
                 "failures": [failure_json(label, error) for label, error in sorted(build.failed.items())],
             }
         )
@@ -146,8 +146,10 @@ def report_dry_run(build: BuildResult, *, as_json: bool) -> ExitCode:
             emit(f"    {reason}")
     for label, root in sorted(roots.items()):
         emit(f"may run   {label}  (needs {root})")
-    for label in sorted(build.unexpanded):
-        emit(f"may run   what {label} declares")
+    for label, last in sorted(build.unexpanded.items()):
+        emit(f"may run   what {label} declares{', which was last time:' if last else ''}")
+        for declared in sorted(last):
+            emit(f"    {declared}")
     for label, error in sorted(build.failed.items()):
         say(f"ERROR: {label}\n{_indent(str(error))}")
     emit(f"{many(len(build.would_run), 'target')} would run, {len(roots)} may run, {len(build.built)} are up to date")
