@@ -16,7 +16,7 @@ from zerorepo.action import Action
 from zerorepo.action_cache import ActionCache
 from zerorepo.action_key import key_of, manifest
 from zerorepo.cas import BlobMissing, Cas
-from zerorepo.context import Answers, Built, TargetContext, gather
+from zerorepo.context import Answers, Built, TargetContext
 from zerorepo.digest import Digest
 from zerorepo.errors import BuildError, InternalError, TargetFailed, UsageError, ZeroRepoError
 from zerorepo.events import EventStream, State, Unit, transition
@@ -371,4 +371,4 @@ def _executable(trace: Trace) -> list[str]:
     return [path for path, (_, executable) in trace.outputs.items() if executable]
 
 
-__all__ = ["BuildOptions", "BuildResult", "Engine", "gather"]
+__all__ = ["BuildOptions", "BuildResult", "Engine"]
