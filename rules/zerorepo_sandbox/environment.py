@@ -19,7 +19,10 @@ from functools import lru_cache
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path, PurePosixPath
 
+from pydantic import Field, field_validator
+
 from zerorepo.errors import EnvironmentFailure
+from zerorepo.values import Value
 from zerorepo_sandbox.tier import World
 
 SITE = "/opt/zerorepo/site"
@@ -39,6 +42,18 @@ def environment_id() -> str:
     """Versions that can decide a verdict, for the key of test actions: ``py3.11.7 coverage 7.6.1 … pytest 9.2.0``."""
     packages = (f"{dist.name.lower()} {dist.version}" for dist in _closure())
     return " ".join((f"py{platform.python_version()}", *packages))
+
+
+class TestEnvironment(Value):
+    """The versions as a setting that nobody writes, so that rules record what they depend on like any other input."""
+
+    __test__ = False
+    versions: str = Field(default_factory=lambda: environment_id())
+
+    @field_validator("versions")
+    @classmethod
+    def _is_found_not_written(cls, versions: str) -> str:
+        raise ValueError("this is read off the installed packages and cannot be configured")
 
 
 @lru_cache(maxsize=1)

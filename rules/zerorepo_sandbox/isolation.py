@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from zerorepo.rule import RuleContext
+from zerorepo_sandbox.environment import TestEnvironment
 from zerorepo_sandbox.limits import Limits
 from zerorepo_sandbox.settings import UNSAFE, SandboxSettings
 
@@ -17,6 +18,11 @@ async def isolation(ctx: RuleContext[Any]) -> str:
     if await ctx.option("unsafe"):
         return UNSAFE
     return (await ctx.setting("sandbox", SandboxSettings)).tier
+
+
+async def test_environment(ctx: RuleContext[Any]) -> str:
+    """The versions of interpreter, pytest and coverage, for the actions of this target; recorded, so an upgrade tests again."""
+    return (await ctx.setting("sandbox_environment", TestEnvironment)).versions
 
 
 async def test_limits(ctx: RuleContext[Any]) -> Limits:
@@ -29,4 +35,5 @@ async def command_limits(ctx: RuleContext[Any]) -> Limits:
     return (await ctx.setting("sandbox", SandboxSettings)).commands
 
 
+test_environment.__test__ = False  # type: ignore[attr-defined]
 test_limits.__test__ = False  # type: ignore[attr-defined]  # pytest must not collect it where it is imported

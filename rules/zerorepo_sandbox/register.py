@@ -8,6 +8,9 @@ RULE_SET = RuleSet(
         "command": "zerorepo_sandbox.rules:command",
         "command_test": "zerorepo_sandbox.rules:command_test",
     },
-    settings={"sandbox": "zerorepo_sandbox.settings:SandboxSettings"},
+    settings={
+        "sandbox": "zerorepo_sandbox.settings:SandboxSettings",
+        "sandbox_environment": "zerorepo_sandbox.environment:TestEnvironment",
+    },
     probes={"sandbox": "zerorepo_sandbox.probe:probe"},
 )

@@ -63,7 +63,7 @@ class RunTests(Action):
     tier: str
     """From ``isolation(ctx)``."""
     environment: str
-    """From ``environment_id()``."""
+    """From ``test_environment(ctx)``."""
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
     coverage: tuple[str, ...] = ()
     """Files and folders whose lines are measured; none: not measured."""

@@ -176,6 +176,19 @@ def test_a_dry_run_names_what_would_and_may_run_and_changes_nothing(copy: Exampl
     assert before == {path: path.read_bytes() for path in copy.root.rglob("*") if path.is_file()}
 
 
+def test_an_upgrade_of_what_runs_the_tests_tests_again(copy: Example, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zerorepo_sandbox.environment.environment_id", lambda: "py3.99 pytest 99")
+
+    async def look() -> set[str]:
+        async with Engine(Workspace.load(copy.root, installed()), BuildOptions(dry_run=True)) as engine:
+            result = await engine.build(parse_patterns(["//..."]))
+            return {str(label) for label in result.would_run}
+
+    would_run = asyncio.run(look())
+    assert "//tables:TableError.code" in would_run  # what everything else uses; the others may run because of it
+    assert not any(label.endswith((".tests", ".interface", ".spec")) for label in would_run)
+
+
 def test_going_back_with_the_plan_is_all_hits(copy: Example) -> None:
     lock, spec = (copy.root / "zerorepo.lock").read_bytes(), (copy.root / "spec.md").read_bytes()
     before = copy.outputs()
