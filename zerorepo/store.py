@@ -187,10 +187,17 @@ class Store:
         )
         return int((pages - free) * page + self._cache.reset("size"))
 
-    def oldest(self) -> Iterator[tuple[bytes, int]]:
-        """Keys, the longest unused first, each with the bytes that go with it: those of the row and of the file it stands for."""
+    def oldest(self, *, until: float | None = None) -> Iterator[tuple[bytes, int]]:
+        """Keys, the longest unused first, each with the bytes that go with it: those of the row and of the file it stands for.
+
+        ``until``: only those that were last used before that time (seconds since the Unix epoch).
+        """
         self.flush()
-        rows = self._con.execute("SELECT key, size + LENGTH(value) + 100 FROM Cache ORDER BY access_time, rowid")
+        self._touch()
+        rows = self._con.execute(
+            "SELECT key, size + LENGTH(value) + 100 FROM Cache WHERE access_time < ? ORDER BY access_time, rowid",
+            (float("inf") if until is None else until,),
+        )
         for key, size in rows.fetchall():
             if not bytes(key).startswith(b"zerorepo-"):
                 yield bytes(key), int(size)

@@ -134,6 +134,14 @@ class Traces:
                 continue
 
 
+def decode_traces(row: bytes | None) -> list[Trace] | None:
+    """The traces of a row of the store; None when one of them cannot be read."""
+    try:
+        return [_trace.decode(data) for data in _rows.decode(row or b"")]
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
 class TraceStore:
     """Traces by target identity (shared with the cache) and last builds by label (of this workspace)."""
 
