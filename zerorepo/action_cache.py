@@ -47,6 +47,14 @@ class ActionCache:
             return None
         return CachedResult(result, body.get("meters", {}))
 
+    def meters(self, key: str) -> Mapping[str, float] | None:
+        """What the action with this key (hex) took when it was executed; None when that is not known."""
+        try:
+            found = json.loads(self._store.get(b"a" + key.encode()) or b"{}").get("meters")
+        except ValueError:
+            return None
+        return found if isinstance(found, dict) else None
+
     def put(self, action: Action, key: Digest, result: ActionResult, meters: Mapping[str, float]) -> None:
         """Remember a result, durably, before anyone sees it."""
         body = {"result": result.model_dump_json(), "meters": dict(meters), "mnemonic": type(action).mnemonic}

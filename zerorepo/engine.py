@@ -99,6 +99,9 @@ class Engine:
             self._edited,
             scratch=scratch,
             overwrite=self.options.overwrite,
+            replaced=workspace.state_dir / "replaced",
+            on_replaced=self._replaced,
+            gone=self._is_gone,
         )
         if not self.options.dry_run:
             sweep(scratch)
@@ -141,6 +144,10 @@ class Engine:
     def _edited(self, label: str, path: str) -> None:
         self.events.note("edited output left alone", label, path=f"{self.workspace.workspace.output}/{path}")
 
+    def _replaced(self, label: str, path: str, kept: str) -> None:
+        shown = os.path.relpath(kept, self.workspace.root)
+        self.events.note("edited output replaced", label, path=f"{self.workspace.workspace.output}/{path}", kept=shown)
+
     # --- asking for targets
 
     async def build(self, patterns: Sequence[Pattern], *, tests_only: bool = False) -> BuildResult:
@@ -173,6 +180,9 @@ class Engine:
         result.updated = list(self._updated)
         if not self.options.dry_run:
             self.outputs.prune(self._is_gone)
+        for adoption in self.table.adoptions.values():
+            if self._is_gone(str(adoption.label)):
+                self.events.note("stale adoption", str(adoption.label), where=adoption.where)
         return result
 
     def _known(self, label: Label) -> Target | None:
@@ -359,12 +369,13 @@ class Engine:
 
 
 def _described(target: Target) -> dict[str, Any]:
-    return {
+    described = {
         "label": target.label,
         "rule": target.rule.name,
         "version": target.rule.version,
         "attrs": target.attrs,
     }
+    return {**described, "adopted": target.adopted.identity()} if target.adopted else described
 
 
 def _executable(trace: Trace) -> list[str]:

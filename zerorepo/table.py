@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from zerorepo import adoption
 from zerorepo.buildfile import find_packages, is_package, load_package
 from zerorepo.errors import InternalError, UsageError, did_you_mean
 from zerorepo.label import Label
@@ -20,9 +21,12 @@ from zerorepo.workspace import Workspace
 
 
 class Target:
-    """One instance of a rule. ``declared_by`` is the expansion that made it, None for a static target."""
+    """One instance of a rule. ``declared_by`` is the expansion that made it, None for a static target.
 
-    __slots__ = ("attrs", "declared_by", "label", "places", "rule", "where")
+    ``adopted``: which of its files a person's sources stand for; its rule is one that takes them.
+    """
+
+    __slots__ = ("adopted", "attrs", "declared_by", "label", "places", "rule", "where")
 
     def __init__(
         self,
@@ -32,7 +36,9 @@ class Target:
         where: str,
         declared_by: Label | None,
         places: Mapping[str, str] | None = None,
+        adopted: adoption.Adoption | None = None,
     ) -> None:
+        self.adopted = adopted
         self.label = label
         self.rule = rule
         self.attrs = attrs
@@ -85,6 +91,7 @@ class TargetTable:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
+        self.adoptions = adoption.load(workspace.root)
         self._targets: dict[Label, Target] = {}
         self._decls: dict[str, dict[Label, TargetDecl]] = {}
         self._packages: list[str] | None = None
@@ -176,4 +183,7 @@ class TargetTable:
             raise UsageError(
                 f"Bad attribute `{key}` of `{decl.label}` (rule `{decl.rule}`): {first['msg']}", where=decl.where
             ) from None
-        return Target(decl.label, rule, attrs, decl.where or f"(declared by {by})", by, decl.places)
+        adopted = self.adoptions.get(decl.label)
+        if adopted is not None:
+            rule = adoption.adopted_rule(rule, adopted)
+        return Target(decl.label, rule, attrs, decl.where or f"(declared by {by})", by, decl.places, adopted)

@@ -161,6 +161,28 @@ def explain(
 
 
 @app.command()
+def adopt(
+    labels: Annotated[
+        list[str] | None, typer.Argument(metavar="LABEL...", help="Targets, or edited files of the output folder.")
+    ] = None,
+    to: Annotated[
+        str, typer.Option("--to", metavar="PATH", help="Where the source lands; default: below adopted/.")
+    ] = "",
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="Take this file instead of an edited output.")
+    ] = None,
+    listing: Annotated[bool, typer.Option("--list", help="Show what was adopted.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Give the targets back to their rules.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make edited outputs the source of their targets; what depends on them is tested again at the next build."""
+    from zerorepo.cli.adopt_cmd import Request, run
+
+    request = Request(tuple(labels or ()), to, source, listing, undo, as_json)
+    raise typer.Exit(run(request))
+
+
+@app.command()
 def init(
     directory: Annotated[Path, typer.Argument(help="The new workspace; made when it does not exist.")] = Path(),
     template: Annotated[
@@ -208,7 +230,7 @@ def completion(shell: Annotated[str, typer.Argument(help="bash, zsh or fish.")])
     raise typer.Exit(run(shell))
 
 
-_BUILTIN = frozenset({"build", "test", "query", "explain", "init", "clean", "info", "version", "completion"})
+_BUILTIN = frozenset({"build", "test", "query", "explain", "adopt", "init", "clean", "info", "version", "completion"})
 
 
 def make_app(argv: list[str]) -> Any:

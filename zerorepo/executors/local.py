@@ -67,6 +67,8 @@ class LocalExecutor:
         self._cache = cache
         self._scheduler = scheduler
         self._dry_run = dry_run
+        self.missing: list[tuple[Label, str]] = []
+        """Dry run: label and mnemonic of each action that is asked for and is not in the cache."""
         self._running: dict[str, asyncio.Task[Ran]] = {}
         self._services: dict[type[Any], asyncio.Task[Any]] = {}
 
@@ -95,6 +97,7 @@ class LocalExecutor:
             transition(self.events, unit, State.CACHED, meters=dict(found.meters))
             return Ran(key, found.result, True)
         if self._dry_run:
+            self.missing.append((label, type(action).mnemonic))
             raise WouldRun(action, key)
         try:
             async with self._scheduler.slot(type(action).pool):
@@ -148,6 +151,10 @@ class LocalExecutor:
             if not self.cas.has(digest):
                 raise BlobMissing(digest)
         return settled
+
+    def meters(self, key: str) -> Mapping[str, float] | None:
+        """What a past action took; see ``ActionCache.meters``."""
+        return self._cache.meters(key)
 
     async def service(self, type_: type[ServiceT], context: LocalActionContext) -> ServiceT:
         """The build's one instance."""
