@@ -141,8 +141,10 @@ async def as_it_is(engine: Engine, label: Label, given: Mapping[str, bytes] | No
         if names is None:
             names = list(target.outputs()) or _last_outputs(engine, label)
         if "" in given and len(names) != 1 and not (rule.adopt and names):
-            listed = f": {', '.join(names[:8])}" if names else ""
-            raise UsageError(f"`{label}` makes {len(names)} files; say which one is meant{listed}")
+            listed = f" ({', '.join(names[:8])})" if names else ""
+            raise UsageError(
+                f"Which file of `{label}` is meant{listed}?", hint="edit the output itself, and adopt that instead"
+            )
         return [Proposal(label, name or names[0], content) for name, content in given.items()]
     if rule.adopt is None and not _last_outputs(engine, label) and not target.outputs():
         raise UsageError(f"`{label}` (rule `{rule.name}`) makes no file that could be adopted")

@@ -72,6 +72,8 @@ def estimate(engine: Engine, result: BuildResult, cached: Iterable[str] = ()) ->
     for label in sorted(would | may):
         rule = past[label].rule if label in past else _rule_of(engine, label)
         amounts = _sum(past[label], done) if label in past else by_rule.get(rule)
+        if label in past:
+            done |= past[label].actions.keys()  # what several targets ask for counts once
         if label in would:
             # What is surely asked for counts whatever the last run did.
             amounts = _larger(amounts or {}, surely.get(label, {}))

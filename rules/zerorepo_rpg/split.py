@@ -9,6 +9,7 @@ import ast
 from collections.abc import Sequence
 
 from zerorepo_rpg.merge import segments_of, split_statements
+from zerorepo_rpg.python_names import bound_names
 from zerorepo_rpg.python_source import format_python, parse
 from zerorepo_rpg.scopes import module_references, names_of
 
@@ -23,10 +24,6 @@ def split_module(source: str, module: str, nodes: Sequence[str]) -> dict[str, st
     imports, guarded, rest = split_statements(tree)
     statements = segments_of(source, rest, tree)
     uses = [_used(node) for node in rest]
-    head = [ast.unparse(node) for node in imports]
-    if guarded:
-        head.append("from typing import TYPE_CHECKING\nif TYPE_CHECKING:")
-        head += [f"    {ast.unparse(node)}" for node in guarded]
     found = {}
     for name in nodes:
         if not any(name in statement.names for statement in statements):
@@ -43,7 +40,10 @@ def split_module(source: str, module: str, nodes: Sequence[str]) -> dict[str, st
             chosen |= more
             wanted |= {used for number in more for used in uses[number]}
         siblings = sorted((wanted & set(nodes)) - {name})
-        lines = [*head, *(f"from {module} import {sibling}" for sibling in siblings)]
+        lines = [ast.unparse(node) for node in imports]
+        lines += [f"from {module} import {sibling}" for sibling in siblings]
+        if needed := [f"    {ast.unparse(node)}" for node in guarded if wanted & set(bound_names(node))]:
+            lines += ["from typing import TYPE_CHECKING", "if TYPE_CHECKING:", *needed]
         body = [statements[number].text for number in sorted(chosen)]
         text = "\n".join(["from __future__ import annotations", *lines]) + "\n\n" + "\n\n".join(body) + "\n"
         found[name] = format_python(text, (module.partition(".")[0],))
