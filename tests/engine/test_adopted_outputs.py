@@ -120,6 +120,25 @@ def test_the_rule_still_makes_what_was_not_adopted(typed: RuleRunner) -> None:
     assert (typed.root / "out/two").stat().st_mode & 0o777 == 0o755
 
 
+def test_a_rule_that_names_its_outputs_runs_until_all_are_adopted(toys: Callable[..., RuleRunner]) -> None:
+    ran: list[str] = []
+
+    @rule("both", attrs=Attrs, outputs=lambda label, attrs: ("left", "right"))
+    async def both(ctx: RuleContext[Attrs]) -> None:
+        ran.append(str(ctx.label))
+        ctx.output("left", b"l")
+        ctx.output("right", b"r")
+
+    runner = toys('[[target]]\nname = "b"\nrule = "both"\n', {"mine": "m", "other": "o"})
+    runner.registry.add_rule(both)
+    runner.write(ADOPTED_NAME, adopted("//:b", {"left": "mine"}))
+    runner.build_ok()
+    assert (ran, runner.outputs()) == (["//:b"], {"left": b"m", "right": b"r"})
+    runner.write(ADOPTED_NAME, adopted("//:b", {"left": "mine", "right": "other"}))
+    runner.build_ok()
+    assert (ran, runner.outputs()) == (["//:b"], {"left": b"m", "right": b"o"})
+
+
 def test_a_rule_may_say_how_a_file_becomes_its_provider(typed: RuleRunner) -> None:
     typed.build_ok()
     typed.write("n.txt", "7")
