@@ -32,6 +32,7 @@ from zerorepo.store import ReadOnlyStore, Store
 from zerorepo.table import Target, TargetTable
 from zerorepo.target import TargetDecl
 from zerorepo.trace import LastBuild, Trace, Traces, TraceStore
+from zerorepo.upkeep import evict
 from zerorepo.workspace import STATE_NAME, Workspace
 
 _FLUSH_S = 0.1
@@ -103,6 +104,9 @@ class Engine:
             self._edited,
             scratch=scratch,
             overwrite=self.options.overwrite,
+            replaced=workspace.state_dir / "replaced",
+            on_replaced=self._replaced,
+            gone=self._is_gone,
         )
         if not self.options.dry_run:
             sweep(scratch)
@@ -144,9 +148,17 @@ class Engine:
         await self.scheduler.cancel()
         await self.executor.close()
         try:
+            self._keep_within_limit()
             self.shared.close()
         finally:
             self.local.close()
+
+    def _keep_within_limit(self) -> None:
+        limit = self.workspace.cache.size_limit
+        if limit is not None and not self.options.dry_run:
+            freed = evict(self.shared, self.cas, limit)
+            if freed.rows:
+                self.events.note("cache evicted", rows=freed.rows, bytes=freed.bytes)
 
     async def _flush_now_and_then(self) -> None:
         """While actions take their time, what is finished must not wait for a full batch: another builder may need it."""
@@ -163,6 +175,10 @@ class Engine:
 
     def _edited(self, label: str, path: str) -> None:
         self.events.note("edited output left alone", label, path=f"{self.workspace.workspace.output}/{path}")
+
+    def _replaced(self, label: str, path: str, kept: str) -> None:
+        shown = os.path.relpath(kept, self.workspace.root)
+        self.events.note("edited output replaced", label, path=f"{self.workspace.workspace.output}/{path}", kept=shown)
 
     # --- asking for targets
 
@@ -198,6 +214,9 @@ class Engine:
         result.updated = list(self._updated)
         if not self.options.dry_run:
             self.outputs.prune(self._is_gone)
+        for adoption in self.table.adoptions.values():
+            if self._is_gone(str(adoption.label)):
+                self.events.note("stale adoption", str(adoption.label), where=adoption.where)
         return result
 
     def _known(self, label: Label) -> Target | None:
@@ -450,12 +469,13 @@ class _Known:
 
 
 def _described(target: Target) -> dict[str, Any]:
-    return {
+    described = {
         "label": target.label,
         "rule": target.rule.name,
         "version": target.rule.version,
         "attrs": target.attrs,
     }
+    return {**described, "adopted": target.adopted.identity()} if target.adopted else described
 
 
 def _executable(trace: Trace) -> list[str]:

@@ -15,6 +15,9 @@ from typing import Any
 
 from zerorepo.errors import InternalError
 
+SCHEMA_VERSION = 1
+"""Of the log that ``--events`` writes (docs/events.schema.json): raised when a reader of the old one would be wrong."""
+
 
 class State(StrEnum):
     """Life of a target or an action."""
@@ -68,7 +71,7 @@ class Event:
     detail: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """One line of the documented schema (docs/user-guide.md)."""
+        """One line of the documented schema (docs/events.md)."""
         body = {"time": round(self.time, 6), "kind": self.kind, "id": self.id, "label": self.label}
         body.update(
             {

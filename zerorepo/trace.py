@@ -191,6 +191,10 @@ class TraceStore:
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
 
+    def labels(self) -> list[str]:
+        """Every label that was ever built here, sorted."""
+        return [key[1:].decode() for key in self._local.keys(b"l")]
+
     def put_last(
         self,
         label: Label,

@@ -1,7 +1,7 @@
 """Upkeep of the cache: verify it, mend what can be mended, keep it within its size. Never an error for a build at work beside it.
 
-Everything here is a memory of work: what is removed is made again when somebody needs it. Knows nothing of targets or of what an action
-does.
+Everything here is a memory of work: what is removed is made again when somebody needs it. Knows nothing of targets or of what an
+action does.
 """
 
 from __future__ import annotations

@@ -161,6 +161,28 @@ def explain(
 
 
 @app.command()
+def adopt(
+    labels: Annotated[
+        list[str] | None, typer.Argument(metavar="LABEL...", help="Targets, or edited files of the output folder.")
+    ] = None,
+    to: Annotated[
+        str, typer.Option("--to", metavar="PATH", help="Where the source lands; default: below adopted/.")
+    ] = "",
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="Take this file instead of an edited output.")
+    ] = None,
+    listing: Annotated[bool, typer.Option("--list", help="Show what was adopted.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Give the targets back to their rules.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make edited outputs the source of their targets; what depends on them is tested again at the next build."""
+    from zerorepo.cli.adopt_cmd import Request, run
+
+    request = Request(tuple(labels or ()), to, source, listing, undo, as_json)
+    raise typer.Exit(run(request))
+
+
+@app.command()
 def init(
     directory: Annotated[Path, typer.Argument(help="The new workspace; made when it does not exist.")] = Path(),
     template: Annotated[
@@ -187,6 +209,35 @@ def clean(
 
 
 @app.command()
+def check(
+    no_repair: Annotated[
+        bool, typer.Option("--no-repair", help="Only say what is wrong; exit 1 when something is.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Verify the cache and the outputs, and mend what can be mended. What was edited by hand is left alone."""
+    from zerorepo.cli.check_cmd import run
+
+    raise typer.Exit(run(repair=not no_repair, as_json=as_json))
+
+
+@app.command()
+def gc(
+    max_size: Annotated[
+        str | None, typer.Option("--max-size", metavar="SIZE", help="Evict what was not used for longest: 500MB, 20GB.")
+    ] = None,
+    unused_days: Annotated[
+        float | None, typer.Option("--unused-days", min=0, metavar="N", help="Remove what no build used for N days.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the cache smaller: remove what nothing refers to, and what you say. It is made again when a build needs it."""
+    from zerorepo.cli.gc_cmd import run
+
+    raise typer.Exit(run(max_size=max_size, unused_days=unused_days, as_json=as_json))
+
+
+@app.command()
 def info(as_json: AsJson = False) -> None:
     """Show the workspace, the cache, the rule sets, and what they say of this machine."""
     from zerorepo.cli.info_cmd import run
@@ -208,7 +259,9 @@ def completion(shell: Annotated[str, typer.Argument(help="bash, zsh or fish.")])
     raise typer.Exit(run(shell))
 
 
-_BUILTIN = frozenset({"build", "test", "query", "explain", "init", "clean", "info", "version", "completion"})
+_BUILTIN = frozenset(
+    {"build", "test", "query", "explain", "adopt", "init", "clean", "check", "gc", "info", "version", "completion"}
+)
 
 
 def make_app(argv: list[str]) -> Any:

@@ -81,7 +81,9 @@ def _say(body: dict[str, object], wrong: list[str], *, repair: bool) -> None:
     if not wrong:
         emit(f"all is well: {counts}")
     elif repair:
-        emit(f"{many(len(wrong), 'thing')} mended; what was removed is made again when a build needs it ({counts} are well)")
+        emit(
+            f"{many(len(wrong), 'thing')} mended; what was removed is made again when a build needs it ({counts} are well)"
+        )
     else:
         emit(f"{many(len(wrong), 'thing')} to mend (without --no-repair this does it); {counts} are well")
 

@@ -28,9 +28,13 @@ def run(*, max_size: str | None, unused_days: float | None, as_json: bool) -> Ex
     finally:
         store.close()
     if as_json:
-        emit_json({"removed": freed.rows, "freed_bytes": max(0, before - after), "size_bytes": after, "folder": str(folder)})
+        emit_json(
+            {"removed": freed.rows, "freed_bytes": max(0, before - after), "size_bytes": after, "folder": str(folder)}
+        )
     else:
-        emit(f"removed {many(freed.rows, 'entry', 'entries')}; the cache holds {ByteSize(after).human_readable(decimal=True)}")
+        emit(
+            f"removed {many(freed.rows, 'entry', 'entries')}; the cache holds {ByteSize(after).human_readable(decimal=True)}"
+        )
     return ExitCode.OK
 
 

@@ -97,6 +97,8 @@ class LocalExecutor:
         self._scheduler = scheduler
         self._dry_run = dry_run
         self._flights: dict[str, _Flight] = {}
+        self.missing: list[tuple[Label, str]] = []
+        """Dry run: label and mnemonic of each action that is asked for and is not in the cache."""
         self._services: dict[type[Any], asyncio.Task[Any]] = {}
 
     async def run(self, action: Action, label: Label) -> Ran:
@@ -132,6 +134,7 @@ class LocalExecutor:
         if durable and (found := self._cache.get(action, key)):
             return self._hit(unit, key, found)
         if self._dry_run:
+            self.missing.append((label, type(action).mnemonic))
             raise WouldRun(action, key)
         try:
             while True:
@@ -221,6 +224,10 @@ class LocalExecutor:
     @property
     def _claims(self) -> Claims:
         return self._store.claims
+
+    def meters(self, key: str) -> Mapping[str, float] | None:
+        """What a past action took; see ``ActionCache.meters``."""
+        return self._cache.meters(key) or None
 
     async def service(self, type_: type[ServiceT], context: LocalActionContext) -> ServiceT:
         """The build's one instance."""
