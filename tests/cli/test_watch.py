@@ -161,6 +161,20 @@ def test_an_invalid_configuration_is_told_and_the_last_good_one_is_kept(tmp_path
         assert output(command, "a" if name == "zerorepo.toml" else "sub/c") == "N"
 
 
+def test_a_source_that_the_new_configuration_waits_for_makes_it_valid(tmp_path: Path) -> None:
+    command = Command(tmp_path / "ws", CAT, FILES)
+    with Watching(command) as watching:
+        watching.settled()
+        command.write("zerorepo.toml", PLUGINS + CAT.replace("a.txt", "new.txt"))
+        watching.expect("keeping that of")
+        watching.settled()
+        command.write("a.txt", "B")
+        assert "done by the configuration of" in watching.settled()[-1]
+        command.write("new.txt", "N")
+        assert "done, waiting" in watching.settled()[-1]
+        assert output(command, "a") == "N"
+
+
 def test_a_watch_that_begins_with_a_broken_configuration_waits_for_a_good_one(tmp_path: Path) -> None:
     command = Command(tmp_path / "ws", CAT + "x = [", FILES)
     with Watching(command) as watching:

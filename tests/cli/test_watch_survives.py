@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def test_a_signal_ends_it_while_it_waits_and_while_it_builds(tmp_path: Path, num
         watching.settled()
         began = time.monotonic()
         assert watching.end(number) == 130
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
     command.write(
         "zerorepo.toml", PLUGINS + CAT + '[[target]]\nname = "s"\nrule = "slow"\nseconds = 60\ndeps = [":a"]\n'
     )
@@ -66,7 +67,7 @@ def test_a_signal_ends_it_while_it_waits_and_while_it_builds(tmp_path: Path, num
         (build,) = children(watching.process.pid)
         began = time.monotonic()
         assert watching.end(number) == 130
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 8
         assert not alive(build)
 
 
@@ -172,15 +173,17 @@ RULE_SET = RuleSet(name="mine", rules={"gather": "my_gather:gather"})
         for _ in range(30):
             time.sleep(dice.choice([0.0, 0.005, 0.05, 0.2, 0.6, 1.2]) * dice.random() * 2)
             edit(dice, command.root)
-        watching.until_idle(4.0)
-    clean = tmp_path / "clean"
-    shutil.copytree(command.root, clean, ignore=shutil.ignore_patterns("out", ".zerorepo"))
-    assert Command.__call__(_at(command, clean), "build", "//...").code == 0
+        clean = tmp_path / "clean"
+        shutil.copytree(command.root, clean, ignore=shutil.ignore_patterns("out", ".zerorepo"))
+        assert Command(clean, "", {"zerorepo.toml": head + targets})("build", "//...").code == 0
+        for name in ("names", "all"):
+            wanted = (clean / "out" / name).read_text()
+            wait_until(partial(_has, command, name, wanted))
+        lines = watching.until_idle()
+        assert "done, waiting for changes" in lines[-1]
     for name in ("names", "all"):
         assert output(command, name) == (clean / "out" / name).read_text()
 
 
-def _at(command: Command, root: Path) -> Command:
-    other = object.__new__(Command)
-    other.root, other.env = root, command.env
-    return other
+def _has(command: Command, name: str, text: str) -> bool:
+    return output(command, name) == text

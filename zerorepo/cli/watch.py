@@ -34,9 +34,10 @@ from zerorepo.workspace import CONFIG_NAME, find_root
 
 _SETTLED_S = 2.0  # files that change without end do not put a build off for longer
 _GONE_S = 1.0  # an editor that saves by renaming takes the file away for a moment
-_GRACE_S = 3.0  # a build promises to end within 2 s of a signal
+_GRACE_S = 5.0  # a build promises to end within 2 s of a signal
 _PATIENCE = 3
 _LONGEST_PAUSE_S = 60.0
+_CONFIGURED = (ExitCode.OK, ExitCode.BUILD_FAILED, ExitCode.TESTS_FAILED, ExitCode.NO_TESTS, ExitCode.BUDGET)
 _OUTCOMES: dict[int, str] = {
     ExitCode.OK: "done",
     ExitCode.USAGE: "nothing built",
@@ -56,7 +57,8 @@ def run(targets: Sequence[str], *, as_json: bool = False, quiet: bool = False) -
     for text in targets:
         parse_pattern(text, "" if package == "." else package)
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            signal.signal(number, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="zerorepo-watch-") as folder:
         watch = _Watch(root, [*_without_watch(GLOBALS.argv)], Path(folder), quiet=quiet)
         try:
@@ -210,7 +212,8 @@ class _Watch:
             self._say(f"the configuration is not valid: keeping that of {self._good.since}")
             if not all(map(self._is_config, changes)):
                 code, by = self._run(kept), f" by the configuration of {self._good.since}"
-        elif code != ExitCode.USAGE and texts == self._configuration():
+                self._report.complete = False  # what the other configuration looks at may be what makes it valid
+        elif code in _CONFIGURED and texts == self._configuration():
             self._good = _Good(texts, time.strftime("%H:%M:%S"))
         self._tell(f"{_outcome(code)}{by}, waiting for changes")
 
