@@ -345,7 +345,7 @@ class OutputTree:
         if not _is_regular(target):
             return None
         try:
-            return str(self._function.of_file(Path(target)))
+            return str(self._function.of_file(target))
         except OSError:
             return None
 
@@ -356,7 +356,7 @@ class OutputTree:
         try:
             # A digest remembered under another digest function is compared under that one.
             return any(
-                str(DigestFunction.that_made(digest).of_file(Path(target))) == digest
+                str(DigestFunction.that_made(digest).of_file(target)) == digest
                 for digest in (record.digest, *record.earlier)
             )
         except OSError:

@@ -116,7 +116,7 @@ class SourceTree:
         self._last = None
         try:
             if size > _SMALL:
-                return self._function.of_file(Path(self._prefix + path))
+                return self._function.of_file(self._prefix + path)
             with open(self._prefix + path, "rb") as file:
                 data = file.read()
         except OSError as error:

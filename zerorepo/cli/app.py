@@ -50,6 +50,7 @@ Events = Annotated[
 ProfileFile = Annotated[
     Path | None, typer.Option("--profile", metavar="FILE", help="Write a Chrome trace of the build, for Perfetto.")
 ]
+Watch = Annotated[bool, typer.Option("--watch", help="Do it again whenever a file changes, until interrupted.")]
 
 
 def _version(value: bool) -> None:
@@ -81,7 +82,7 @@ def _globals(
 def build(
     targets: Targets = None, jobs: Jobs = None, keep_going: KeepGoing = False, dry_run: DryRun = False, locked: Locked = False,
     overwrite: Overwrite = False, unsafe: Unsafe = False, no_wait: NoWait = False, as_json: AsJson = False, quiet: Quiet = False,
-    events: Events = None, profile: ProfileFile = None,
+    events: Events = None, profile: ProfileFile = None, watch: Watch = False,
 ) -> None:  # fmt: skip
     """Build targets: run what their inputs require, take the rest from the cache."""
     from zerorepo.cli.build_cmd import Request, run, to_options
@@ -95,6 +96,8 @@ def build(
         unsafe=unsafe,
         no_wait=no_wait,
     )
+    if watch:
+        raise typer.Exit(_watch(targets, as_json=as_json, quiet=quiet))
     raise typer.Exit(
         run(Request(targets or [], options, as_json=as_json, quiet=quiet, events_file=events, profile_file=profile))
     )
@@ -104,7 +107,7 @@ def build(
 def test(
     targets: Targets = None, jobs: Jobs = None, keep_going: KeepGoing = False, dry_run: DryRun = False, locked: Locked = False,
     unsafe: Unsafe = False, no_wait: NoWait = False, as_json: AsJson = False, quiet: Quiet = False,
-    events: Events = None, profile: ProfileFile = None,
+    events: Events = None, profile: ProfileFile = None, watch: Watch = False,
 ) -> None:  # fmt: skip
     """Build the test targets that match, and report their verdicts."""
     from zerorepo.cli.build_cmd import Request, run, to_options
@@ -112,6 +115,8 @@ def test(
     options = to_options(
         jobs=jobs, keep_going=keep_going, dry_run=dry_run, locked=locked, unsafe=unsafe, no_wait=no_wait
     )
+    if watch:
+        raise typer.Exit(_watch(targets, as_json=as_json, quiet=quiet))
     raise typer.Exit(
         run(
             Request(
@@ -125,6 +130,12 @@ def test(
             )
         )
     )
+
+
+def _watch(targets: list[str] | None, *, as_json: bool, quiet: bool) -> int:
+    from zerorepo.cli.watch import run
+
+    return run(targets or [], as_json=as_json, quiet=quiet)
 
 
 @app.command()

@@ -16,6 +16,7 @@ from typing import Any, TextIO, TypeVar
 
 from zerorepo import snapshot
 from zerorepo.analysis import check_declared
+from zerorepo.cli import watched
 from zerorepo.cli.build_report import Report, failure_json, report_dry_run
 from zerorepo.cli.common import GLOBALS, current_package, emit_json, load_workspace, patterns
 from zerorepo.cli.profile import Profile
@@ -130,6 +131,8 @@ async def _build(
             cost = None
             if summary.meters and summary.cached_targets():
                 learn(engine, result, summary.acted(), summary.new)
+        if watched.is_watched():
+            watched.report(engine, result)
         tests = {each.label: each.provider(TestReport) for each in result.built.values() if each.record("TestReport")}
     if result.ok and result.updated:
         await _settle(workspace, wanted, request)
@@ -139,7 +142,7 @@ async def _build(
 def _save_snapshot(workspace: Workspace, request: Request, report: Report, looked: LookedAt) -> None:
     """Let the next build of the same command line answer by looking at files alone, for as long as none of them changes."""
     key = snapshot.key_of(GLOBALS.argv, str(Path.cwd()))
-    if key is None or set(workspace.cache.dir) & set("$~"):
+    if key is None or set(workspace.cache.dir) & set("$~") or watched.uses_kept_configuration():
         return  # where the cache is depends on the environment, which a snapshot does not look at
     text = ""
     if request.as_json:
