@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import gc
 import json
 import os
 import signal
@@ -62,6 +63,7 @@ def run(request: Request) -> ExitCode:
 
 
 def _run(request: Request, events: EventStream, summary: Summary) -> ExitCode:
+    _collect_less()
     workspace = load_workspace()
     workspace.check_settings()
     texts = request.targets or (["//..."] if request.tests_only or not current_package(workspace) else ["..."])
@@ -97,6 +99,12 @@ def _run(request: Request, events: EventStream, summary: Summary) -> ExitCode:
     if code is ExitCode.OK and not request.tests_only and result.looked_at is not None:
         _save_snapshot(workspace, request, report, result.looked_at)
     return code
+
+
+def _collect_less() -> None:
+    """A build makes many objects that stay: with Python's own thresholds a tenth of its time goes into looking through them again."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def _open(path: Path | None, what: str) -> TextIO | None:
