@@ -102,7 +102,7 @@ def _run(request: Request, events: EventStream, summary: Summary) -> ExitCode:
 
 
 def _collect_less() -> None:
-    """A build makes many objects that stay: with Python's own thresholds a tenth of its time goes into looking through them again."""
+    """A build makes many objects that stay: with Python's own thresholds a tenth of its time goes into looking at them again."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
 
