@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 from zerorepo import snapshot
-from zerorepo.analysis import check_declared
 from zerorepo.cli import watched
 from zerorepo.cli.build_report import Report, failure_json, report_dry_run
 from zerorepo.cli.common import GLOBALS, current_package, emit_json, load_workspace, patterns
@@ -128,8 +127,7 @@ async def _build(
     workspace: Workspace, wanted: Sequence[Pattern], request: Request, events: EventStream, summary: Summary
 ) -> _Result:
     async with Engine(workspace, request.options, events) as engine:
-        static = [t.label for t in engine.table.static() if any(p.matches(t.label) for p in wanted if not p.negative)]
-        engine.order = check_declared(engine.table, static)
+        engine.look_at(wanted)
         matched = await engine.match(wanted, tests_only=request.tests_only)
         result = await engine.collect(matched)
         looked = looked_at(engine, result) if result.ok and summary.did_nothing() else None
