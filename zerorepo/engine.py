@@ -234,7 +234,8 @@ class Engine:
         transition(self.events, unit, State.CHECKING)
         identity = self.identity(target)
         last = self.traces.last(target.label)
-        present = Present(lambda: manifest(_described(target), self.cas.function), last, self.traces.get(identity))
+        traces = self.traces.get(identity)
+        present = Present(lambda: manifest(_described(target), self.cas.function), last, traces)
         previous = last.outputs if last else []
         while True:
             decision = await decide(present, lambda requests: self.answers.all(requests, job), self._unusable)
@@ -245,6 +246,8 @@ class Engine:
                 self._finish(target, decision.trace, previous)
             except BlobMissing:
                 continue  # a result turned out to be damaged: the next decision sees that it is gone
+            if decision.trace is not traces[0]:
+                self.traces.put(identity, decision.trace)  # a use: it is the last to be forgotten
             if last is None or last.identity != str(identity) or set(last.outputs) != set(decision.trace.outputs):
                 self._remember(target, identity, decision.trace, [], [])
             transition(self.events, unit, State.CACHED)

@@ -1,6 +1,6 @@
 """Traces: what a target asked for, in order, with digests, and what came out (a constructive trace, Mokhov et al. 2018).
 
-``TraceStore`` remembers the last few traces of each target identity, so that going back to an earlier state of the sources is a
+``TraceStore`` remembers the latest traces of each target identity, so that going back to an earlier state of the sources is a
 hit; and for each label of a workspace the last build of it, which ``explain`` compares with. Knows nothing of comparing.
 """
 
@@ -15,7 +15,7 @@ from zerorepo.digest import Digest
 from zerorepo.label import Label
 from zerorepo.store import Store
 
-_KEPT = 6  # traces of one identity: enough for a few branches, little enough to verify in turn
+_KEPT = 64  # traces of one identity, the latest used: enough for many branches, little enough to verify in turn
 _VERSION = 1
 
 

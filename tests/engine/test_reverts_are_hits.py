@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
-
 from zerorepo.testing import RuleRunner
 
 ONE = '[[target]]\nname = "x"\nrule = "cat"\nsrcs = ["a"]\n'
 SEVERAL = 64  # states of one target that are remembered at least
-FORGETFUL = pytest.mark.xfail(
-    strict=True,
-    reason="TraceStore keeps the six latest runs of an identity (_KEPT), and a hit does not count as a use: hypothesis seed "
-    "312889122643021283021855992522093991249 of tests/random found a rule that ran again though its state had been seen, "
-    "pushed out by more than six others; with _KEPT = 64 that seed passes",
-)
 
 
-@FORGETFUL
 def test_many_states_of_a_target_are_remembered(toys: Callable[..., RuleRunner]) -> None:
     runner = toys(ONE)
     for number in range(SEVERAL):
@@ -31,7 +22,6 @@ def test_many_states_of_a_target_are_remembered(toys: Callable[..., RuleRunner])
         assert runner.outputs() == {"x": str(number).encode()}
 
 
-@FORGETFUL
 def test_a_state_that_is_seen_again_and_again_is_never_forgotten(toys: Callable[..., RuleRunner]) -> None:
     runner = toys(ONE, {"a": "home"})
     runner.build_ok()
