@@ -122,8 +122,8 @@ class TargetTable:
         return [*self.static(), *expanded]
 
     def expand(self, by: Label, decls: Iterable[TargetDecl]) -> list[Target]:
-        """Add the targets that an expansion declares. UsageError when one is declared already."""
-        added = []
+        """Add the targets that an expansion declares, all or none. UsageError when one is declared already."""
+        added: dict[Label, Target] = {}
         for decl in decls:
             present = self.get(decl.label)
             if present is not None:
@@ -132,11 +132,13 @@ class TargetTable:
                     where=present.where,
                     hint="rename one of them",
                 )
-            target = self._make(decl, by)
-            self._targets[decl.label] = target
-            self._expanded.setdefault(decl.label.package, {})[decl.label] = target
-            added.append(target)
-        return added
+            if decl.label in added:
+                raise UsageError(f"`{by}` declares `{decl.label}` twice", hint="rename one of them")
+            added[decl.label] = self._make(decl, by)
+        for label, target in added.items():
+            self._targets[label] = target
+            self._expanded.setdefault(label.package, {})[label] = target
+        return list(added.values())
 
     def expanders_for(self, package: str, *, below: bool = False) -> list[Target]:
         """Targets whose expansion may declare something in ``package`` (or below it): those in it, above it (or below it).
