@@ -36,7 +36,8 @@ def _lines(draw: st.DrawFn, names: list[str], labels: list[str], inner: dict[str
         " ".join([name, *draw(st.lists(words, max_size=2))])
         for name in draw(st.lists(st.sampled_from(names), max_size=3))
     ]
-    lines = list({line.partition(" ")[0]: line for line in lines}.values())
+    if draw(index):  # else a name may stand there twice, which fails
+        lines = list({line.partition(" ")[0]: line for line in lines}.values())
     for name, plans in inner.items():
         if plan := draw(st.sampled_from(["", *plans])):
             lines.insert(draw(st.integers(0, len(lines))), f"{name} @{plan}")
@@ -72,7 +73,7 @@ class Draft:
         files = [path for path in [*TEXTFILES, *PLANS, *LISTS] if path in world.sources]
         return Mix(
             srcs=[files[number % len(files)] for number in self.srcs],
-            glob=GLOBS[self.glob % 3] if self.glob < 2 else [],
+            glob=GLOBS[self.glob % 3] if self.glob < 4 else [],
             poll=self.flags & 24 == 24,
             first=self.flags & 7 == 7,
             executable=self.flags & 3 == 2,
@@ -89,8 +90,8 @@ class Draft:
         out = OUTS[self.out % len(OUTS)]
         return Mix(
             srcs=[files[number % len(files)] for number in self.srcs],
-            glob=GLOBS[self.glob % 3] if self.glob < 3 else [],
-            maybe=OPTIONAL[self.maybe] if self.maybe < len(OPTIONAL) else "",
+            glob=GLOBS[self.glob % 3] if self.glob < 6 else [],
+            maybe=OPTIONAL[self.maybe % 3] if self.maybe < 6 else "",
             poll=self.flags & 24 == 24,
             deps=list(dict.fromkeys(labels[number % len(labels)] for number in self.deps)),
             more=LISTS[self.more] if self.more < len(LISTS) else "",

@@ -76,8 +76,8 @@ class Edits(RuleBasedStateMachine):
 
     @rule(number=d.index, text=d.texts, then=st.none() | d.demands)
     def change_a_source(self, number: int, text: str, then: d.Demand | None) -> None:
-        path = self._pick([*d.TEXTFILES, *d.GLOBBED], number)
-        if path in self.world.sources or path in ("s4", *d.GLOBBED):
+        path = self._pick([*d.TEXTFILES, *d.GLOBBED, "opt", "opt", "opt"], number)
+        if path in self.world.sources or path not in d.TEXTFILES[:4]:
             self.world.sources[path] = text
         self.build(then)
 
@@ -183,6 +183,15 @@ class Edits(RuleBasedStateMachine):
         self.world = copy.deepcopy(self._pick(self.past, number))
         self.build(demand)
 
+    @rule(number=d.index, others=st.lists(d.texts, min_size=1, max_size=3), demand=d.demands)
+    def go_there_and_back(self, number: int, others: list[str], demand: d.Demand) -> None:
+        path = self._pick(d.TEXTFILES[:4], number)
+        if path in self.world.sources:
+            here = self.world.sources[path]
+            for text in [*others, here]:
+                self.world.sources[path] = text
+                self.build(demand)
+
     @rule(number=d.index, how=st.sampled_from(["delete", "edit", "by hand as it should be"]), then=d.demands)
     def meddle_with_an_output(self, number: int, how: str, then: d.Demand) -> None:
         if self.outputs.files:
@@ -230,7 +239,7 @@ class Edits(RuleBasedStateMachine):
                     self._check_nothing_ran(run, {fate.label for fate in most.values() if fate.poll})
             with self._told():
                 self.memory.check(run, least, most, whole=whole)
-                self.outputs.settle(run, busy, most, overwrite=demand.overwrite)
+                self.outputs.settle({str(label) for label in run.result.built}, busy, overwrite=demand.overwrite)
                 self.outputs.check(self.runner, run, most)
             CASES[kind] += 1
 

@@ -101,9 +101,9 @@ class Folder:
         self.files: dict[str, bytes] = {}
         self.ours: dict[str, tuple[str, bytes]] = {}
 
-    def settle(self, run: Run, busy: Busy, most: dict[str, Fate], *, overwrite: bool) -> None:
-        """Take in what a build must have done."""
-        built = {str(label) for label in run.result.built}
+    def settle(self, built: set[str], busy: Busy, *, overwrite: bool) -> None:
+        """Take in what a build that built these labels must have done."""
+        most = busy.fates
         made = {most[label].path: most[label] for label in built if most[label].path}
         for path, (owner, _) in list(self.ours.items()):
             if owner in built and path not in made:

@@ -35,7 +35,7 @@ class Mix:
         lines = [f'[[target]]\nname = "{name}"\nrule = "mix"']
         for key, value in vars(self).items():
             if value:
-                lines.append(f"{key} = {'true' if value is True else value!r}")
+                lines.append(f"{key} = {'true' if value is True else repr(value)}")
         return "\n".join(lines) + "\n"
 
 
