@@ -22,6 +22,7 @@ import os
 import stat as stat_bits
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
 from zerorepo.snapshot import Chunk, State, packed, state_of
 
@@ -36,38 +37,51 @@ class Unsettled(Exception):
     """The state of this path says nothing about its content."""
 
 
+@dataclass(slots=True)
+class _Folder:
+    """States of the files that were taken in one folder."""
+
+    path: str
+    newest_link: int
+    """When the youngest of the symbolic links on the way was made, in nanoseconds; 0 when there is none."""
+    states: dict[str, State] = field(default_factory=dict)
+
+
 class States:
     """Collects states below ``root`` (or absolute) and packs them. Each method raises Unsettled, or OSError."""
 
     def __init__(self, root: str) -> None:
         self._root = root
-        self._states: dict[tuple[bool, str], dict[str, State]] = {}
-        self._links: dict[str, int] = {}
+        self._followed: dict[str, _Folder] = {}
+        self._as_they_are: dict[str, _Folder] = {}
 
     def take(self, paths: Iterable[str], before_ns: int) -> None:
         """Files and folders that nobody changed since ``before_ns``, links followed."""
-        limit = before_ns - QUIET_NS
+        limit, folders, lstat = before_ns - QUIET_NS, self._followed, os.lstat
         for path in paths:
-            folder, name = self._split(path)
-            found = os.lstat(f"{folder}/{name}")
-            if stat_bits.S_ISLNK(found.st_mode):
-                if self._newest_link(f"{folder}/{name}") > limit:
+            head, slash, name = path.rpartition("/")
+            folder = folders.get(head or slash) or self._add(folders, head or slash)
+            full = f"{folder.path}/{name}"
+            found = lstat(full)
+            if found.st_mode & 0o170000 == stat_bits.S_IFLNK:
+                if _newest_link(full) > limit:
                     raise Unsettled(path)
-                found = os.stat(f"{folder}/{name}")
-            if max(found.st_mtime_ns, found.st_ctime_ns, self._newest_link(folder)) > limit:
+                found = os.stat(full)
+            if found.st_ctime_ns > limit or found.st_mtime_ns > limit or folder.newest_link > limit:
                 raise Unsettled(path)
-            self._add(True, folder, name, found)
+            folder.states[name] = state_of(found)
 
     def take_outputs(self, out: str, paths: Iterable[str], before_ns: int, recorded: Recorded) -> None:
         """Files below the folder ``out`` that nobody changed since ``before_ns``, or that are as ``recorded`` says."""
-        limit = before_ns - QUIET_NS
+        limit, folders, lstat = before_ns - QUIET_NS, self._as_they_are, os.lstat
         for path in paths:
-            folder, name = self._split(f"{out}/{path}")
-            found = os.lstat(f"{folder}/{name}")
-            young = max(found.st_mtime_ns, found.st_ctime_ns, self._newest_link(folder)) > limit
+            head, _, name = f"{out}/{path}".rpartition("/")
+            folder = folders.get(head) or self._add(folders, head)
+            found = lstat(f"{folder.path}/{name}")
+            young = found.st_ctime_ns > limit or found.st_mtime_ns > limit or folder.newest_link > limit
             if young and recorded(path) != _as_recorded(found):
                 raise Unsettled(path)
-            self._add(False, folder, name, found)
+            folder.states[name] = state_of(found)
 
     def take_root(self, before_ns: int, names_before: frozenset[str], ours: Iterable[str]) -> None:
         """The folder itself: old, or with the names that it had before the build and perhaps ``ours``."""
@@ -84,35 +98,38 @@ class States:
             young = max(found.st_mtime_ns, found.st_ctime_ns) + QUIET_NS - time.time_ns()
         if young > 0 or names_before.symmetric_difference(os.listdir(self._root)).difference(ours):
             raise Unsettled(self._root)
-        self._add(True, self._root, ".", found)
+        self._add(self._followed, "").states["."] = state_of(found)
 
     def take_same(self, path: str, state: State) -> None:
-        """A file that is replaced but never written to, in the state that it had."""
-        folder, name = self._split(path)
-        found = os.lstat(path)
-        if state_of(found) != state:
+        """A file (absolute) that is replaced but never written to, in the state that it had."""
+        if state_of(os.lstat(path)) != state:
             raise Unsettled(path)
-        self._add(False, folder, name, found)
+        head, slash, name = path.rpartition("/")
+        self._add(self._as_they_are, head or slash).states[name] = state
 
     def packed(self) -> list[Chunk]:
         """Everything taken, a chunk a folder."""
         return [
-            (follow, os.fsencode(folder), b"\0".join(map(os.fsencode, states)), packed(list(states.values())))
-            for (follow, folder), states in self._states.items()
+            (
+                folders is self._followed,
+                os.fsencode(folder.path or "/"),
+                os.fsencode("\0".join(folder.states)),
+                packed(list(folder.states.values())),
+            )
+            for folders in (self._followed, self._as_they_are)
+            for folder in folders.values()
+            if folder.states
         ]
 
-    def _add(self, follow: bool, folder: str, name: str, found: os.stat_result) -> None:
-        self._states.setdefault((follow, folder), {})[name] = state_of(found)
+    def _add(self, folders: dict[str, _Folder], head: str) -> _Folder:
+        if head not in folders:
+            full = head.rstrip("/") if head.startswith("/") else f"{self._root}/{head}".rstrip("/")
+            folders[head] = _Folder(full, _newest_link(full))
+        return folders[head]
 
-    def _split(self, path: str) -> tuple[str, str]:
-        folder, _, name = (path if path.startswith("/") else f"{self._root}/{path}").rpartition("/")
-        return folder or "/", name or "."
 
-    def _newest_link(self, path: str) -> int:
-        """When the youngest of the symbolic links on the way to ``path`` was made, in nanoseconds; 0 when there is none."""
-        if path not in self._links:
-            self._links[path] = max((os.lstat(link).st_ctime_ns for link in links(path)), default=0)
-        return self._links[path]
+def _newest_link(path: str) -> int:
+    return max((os.lstat(link).st_ctime_ns for link in links(path)), default=0)
 
 
 def _as_recorded(found: os.stat_result) -> tuple[int, int, int, int, int]:
