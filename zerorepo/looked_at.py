@@ -5,6 +5,7 @@ Knows nothing of comparing them.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.resources
 import os
 import re
@@ -48,25 +49,30 @@ class Look:
 
     def __init__(self, root: Path, process_ns: int) -> None:
         self._process_ns = process_ns
-        self._names = frozenset(os.listdir(root))
         self._began_ns = 0
         self._marks: list[tuple[str, snapshot.State]] = []
         self._kept: list[tuple[str, int]] = []
+        self._names: frozenset[str] | None = None
+        with contextlib.suppress(OSError):  # the build itself will say what it cannot read
+            self._names = frozenset(os.listdir(root))
 
     def begin(self) -> None:
         """The engine looks at sources and build files from now on."""
         self._began_ns = time.time_ns()
 
     def begun(self, engine: Engine) -> None:
-        """Note which cache and which state the build begins with."""
-        for store in (engine.shared, engine.local):
-            mark = _mark(store.folder)
-            self._marks.append((mark, snapshot.state_of(os.lstat(mark))))
-            self._kept += [(str(path), path.stat().st_ino) for path in store.folder.glob("*.db")]
+        """Note which cache and which state the build begins with. Without a place to mark them there is nothing to go by."""
+        with contextlib.suppress(OSError):
+            for store in (engine.shared, engine.local):
+                mark = _mark(store.folder)
+                self._kept += [(str(path), path.stat().st_ino) for path in store.folder.glob("*.db")]
+                self._marks.append((mark, snapshot.state_of(os.lstat(mark))))
 
     def at(self, engine: Engine, result: BuildResult, matched: Sequence[Label]) -> LookedAt | None:
         """What a build depended on; None when it may find something to do next time, or when that cannot be told from files."""
-        if not result.ok or result.updated or not _stays(engine, result, matched):
+        if self._names is None or len(self._marks) < 2 or not result.ok or result.updated:
+            return None
+        if not _stays(engine, result, matched):
             return None
         workspace, seen = engine.workspace, engine.sources.seen()
         out = workspace.workspace.output.strip("/")

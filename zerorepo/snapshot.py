@@ -221,7 +221,7 @@ def say(out: str, err: str) -> None:
     """Print an answer as the build would."""
     try:
         for text, stream in ((out, sys.stdout), (err, sys.stderr)):
-            if text:
+            if text and stream:
                 stream.write(text)
                 stream.flush()
     except BrokenPipeError:

@@ -9,11 +9,15 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from command import Command
 
 from zerorepo import snapshot
+from zerorepo.engine import BuildResult
+from zerorepo.looked_at import Look, void
 
 TARGETS = """
 [[target]]
@@ -256,6 +260,22 @@ def test_a_cache_that_was_made_anew_is_not_the_one_that_was_looked_at(built: Com
     assert built("build", "//:a").code == 0  # fills a cache with one target
     assert answers(built, "//:a")
     assert not answers(built)
+
+
+def test_a_cache_from_which_something_was_taken_is_not_the_one_that_was_looked_at(built: Command) -> None:
+    (folder,) = (path for path in (built.root / ".zerorepo/cache").iterdir() if path.is_dir())
+    assert answers(built)
+    void(folder)
+    assert not answers(built)
+    assert not looked_only(built)
+    assert looked_only(built)
+
+
+def test_a_cache_that_cannot_be_marked_is_not_gone_by(tmp_path: Path) -> None:
+    look, nowhere = Look(tmp_path, 0), SimpleNamespace(folder=tmp_path / "read-only")
+    look.begin()
+    look.begun(cast(Any, SimpleNamespace(shared=nowhere, local=nowhere)))
+    assert look.at(cast(Any, None), BuildResult(), []) is None
 
 
 def test_a_link_is_followed_and_its_own_change_is_seen(tmp_path: Path) -> None:
