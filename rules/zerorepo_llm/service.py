@@ -17,7 +17,7 @@ from zerorepo_llm.faults import Kind, ModelFault
 from zerorepo_llm.journal import Entry, Journal, Question
 from zerorepo_llm.providers import ModelProvider, Request, Setup, open_provider
 from zerorepo_llm.retry import Backoff, GaveUp
-from zerorepo_llm.secrets import Redactor
+from zerorepo_llm.secrets import Redactor, resolved
 from zerorepo_llm.settings import LLMSettings
 
 ASKED = "ask"
@@ -91,7 +91,7 @@ class ModelService:
 
     async def ask(self, action: AskModel, context: ActionContext) -> Answer:
         """One answer, retried where that helps. ActionFailed or TransientFailure, redacted, when there is none."""
-        self._refuse_secrets(action, context)
+        await self._refuse_secrets(action, context)
         request = Request(
             key=context.key,
             label=context.label,
@@ -110,26 +110,26 @@ class ModelService:
         except ZeroRepoError as error:
             self._redact(error)
             raise
-        clean = self._redactor.clean(answer.text)
-        return answer if clean == answer.text else answer.model_copy(update={"text": clean})
+        return self._redactor.clean_answer(answer)
 
     async def _attempt(self, request: Request) -> Answer:
         limit: AbstractAsyncContextManager[object] = self._in_flight if self.provider.limited else nullcontext()
         async with limit:
             return await self.provider.ask(request)
 
-    def _refuse_secrets(self, action: AskModel, context: ActionContext) -> None:
-        for message in action.messages:
-            if self._redactor.finds(message.content):
-                raise UsageError(
-                    f"A prompt of {context.label} ({action.purpose}) contains a key or token of your environment; "
-                    "it was not sent",
-                    hint="remove it from the input that the prompt quotes",
-                )
+    async def _refuse_secrets(self, action: AskModel, context: ActionContext) -> None:
+        if self.provider.limited and self._settings.api_key:
+            # Now, so that a prompt that holds the key itself is known for one before it is sent.
+            await resolved(self._settings.api_key, context.workspace)
+        if found := self._redactor.finds_in(action.messages):
+            raise UsageError(
+                f"A prompt of {context.label} ({action.purpose}) contains {found}; it was not sent",
+                hint="remove it from the input that the prompt quotes, and replace the key: it is known to whoever read that",
+            )
 
     def _redact(self, error: ZeroRepoError) -> None:
-        error.message = self._redactor.clean(error.message)
-        error.hint = self._redactor.clean(error.hint) if error.hint else None
+        error.message = self._redactor.clean_message(error.message)
+        error.hint = self._redactor.clean_message(error.hint) if error.hint else None
         error.where = self._redactor.clean(error.where) if error.where else None
         error.args = (error.message,)
 
@@ -139,7 +139,7 @@ class ModelService:
         message = (
             f"No answer for {request.label}: {request.action.purpose or 'ask a model'}\n"
             f"  provider {self.provider.name}, model {request.action.model}, {requests}\n"
-            f"  last cause: {self._redactor.clean(gave_up.last.summary())}"
+            f"  last cause: {self._redactor.clean_message(gave_up.last.summary())}"
         )
         if fault.kind is Kind.RETRYABLE:
             return TransientFailure(message, hint=fault.hint or "build again later; what was answered is kept")

@@ -43,7 +43,8 @@ class LLMSettings(Value):
     api_base: Annotated[str | None, COSMETIC] = None
     """Endpoint of an OpenAI-compatible server or proxy; None: the model's own."""
     api_key: Annotated[str | None, COSMETIC] = None
-    """A reference, ``env:NAME``, never the key itself. None: litellm looks for the model's usual variable."""
+    """A reference, ``env:NAME``, ``keyring:NAME``, ``file:PATH`` or ``cmd:COMMAND``, never the key itself. None: litellm looks for
+    the model's usual variable."""
     timeout_s: Annotated[float, Field(gt=0), COSMETIC] = 300.0
     """Seconds one request may take."""
     attempts: Annotated[int, Field(ge=1, le=20), COSMETIC] = 4
@@ -54,6 +55,20 @@ class LLMSettings(Value):
     """No pause is longer than this many seconds, whatever Retry-After says."""
     concurrency: Annotated[int, Field(ge=1, le=200), COSMETIC] = 50
     """Requests in flight at once. Above 200 litellm's connections start to fail (measured)."""
+
+    @field_validator("api_key")
+    @classmethod
+    def _is_a_reference(cls, api_key: str | None) -> str | None:
+        from zerorepo_llm.secrets import check_reference
+
+        return None if api_key is None else check_reference(api_key)
+
+    @field_validator("api_base")
+    @classmethod
+    def _holds_no_password(cls, api_base: str | None) -> str | None:
+        if api_base and "@" in api_base.partition("://")[2].partition("/")[0]:
+            raise ValueError("an address with a password in it is a key; give the key with `api_key`")
+        return api_base
 
     @field_validator("provider")
     @classmethod

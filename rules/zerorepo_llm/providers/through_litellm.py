@@ -21,7 +21,7 @@ from zerorepo_llm import faults
 from zerorepo_llm.action import Answer
 from zerorepo_llm.faults import ModelFault, classify
 from zerorepo_llm.providers import Request, Setup
-from zerorepo_llm.secrets import resolve
+from zerorepo_llm.secrets import resolved
 from zerorepo_llm.settings import Tiers
 
 # litellm's own timeout cancels the request; ours is for the case that it does not fire.
@@ -54,11 +54,14 @@ class LiteLLMProvider:
 
     def __init__(self, setup: Setup) -> None:
         self._settings = setup.settings
+        self._workspace = setup.workspace
         self._litellm: Any = None
 
     async def ask(self, request: Request) -> Answer:
         """One request. ModelFault, classified, when there is no usable answer."""
         arguments = self._arguments(request)
+        if self._settings.api_key:
+            arguments["api_key"] = await resolved(self._settings.api_key, self._workspace)
         if self._litellm is None:
             request.progress("loading litellm")
             self._litellm = await asyncio.to_thread(load_litellm)
@@ -101,8 +104,6 @@ class LiteLLMProvider:
             arguments["temperature"] = action.temperature
         if settings.api_base:
             arguments["api_base"] = settings.api_base
-        if settings.api_key:
-            arguments["api_key"] = resolve(settings.api_key)
         return arguments
 
     def _takes_schema(self, model: str) -> bool:
