@@ -65,31 +65,36 @@ def nonce_of(text: str) -> str:
         round_ += 1
 
 
-def checked(text: str, name: str, limit: int) -> str:
-    """``text``; UsageError when it is too long or has a character that has no place in it."""
-    found = _FORBIDDEN.search(text)
-    if found:
-        line, column = position(text, found.start())
-        raise UsageError(
-            f"The {name} has a control character U+{ord(found.group()):04X} at line {line}, column {column}",
-            hint="remove it: invisible and direction-changing characters are not sent to a model",
-        )
-    hidden = _HIDDEN.search(text)
-    if hidden:
-        line, column = position(text, hidden.start())
-        raise UsageError(
-            f"The {name} has {len(hidden.group())} invisible characters in a row, from U+{ord(text[hidden.start()]):04X} "
-            f"at line {line}, column {column}",
-            hint="remove them: text that nobody can see is not sent to a model",
-        )
+def checked(text: str, name: str, limit: int, *, where: str | None = None) -> str:
+    """``text``; UsageError when it is too long or has a character that has no place in it.
+
+    ``where``: the file that the text is the whole of, so that the error names the place in it.
+    """
+
+    def refused(what: str, index: int, hint: str) -> UsageError:
+        line, column = position(text, index)
+        place = f"{where}:{line}:{column}" if where else None
+        return UsageError(f"The {name} {what} at line {line}, column {column}", where=place, hint=hint)
+
+    if unseen := unseen_in(text):
+        raise refused(f"has {unseen[0]}", unseen[1], "remove it: what nobody can see is not sent to a model")
     if len(text) > limit:
-        line, column = position(text, limit)
-        raise UsageError(
-            f"The {name} has {len(text):,} characters, {len(text) - limit:,} more than the {limit:,} allowed "
-            f"(the limit is at line {line}, column {column})",
-            hint="shorten or split it; nothing is cut away silently",
+        raise refused(
+            f"has {len(text):,} characters, {len(text) - limit:,} more than the {limit:,} allowed; the limit is",
+            limit,
+            "shorten or split it; nothing is cut away silently",
         )
     return text
+
+
+def unseen_in(text: str) -> tuple[str, int] | None:
+    """What ``text`` has that a reader cannot see, and its index: a control character, or hidden text. None: nothing."""
+    if found := _FORBIDDEN.search(text):
+        return f"a control character U+{ord(found.group()):04X}", found.start()
+    if hidden := _HIDDEN.search(text):
+        characters = hidden.group()
+        return f"{len(characters)} invisible characters in a row, from U+{ord(characters[0]):04X}", hidden.start()
+    return None
 
 
 def position(text: str, index: int) -> tuple[int, int]:
