@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from zerorepo.label import Label
 from zerorepo.plugins import RuleSet
 from zerorepo.rule import Attrs, RuleContext, rule
-from zerorepo.target import TestReport
+from zerorepo.target import Outputs, TestReport
 from zerorepo_llm.action import AskModel, Message
 from zerorepo_llm.fence import fence
 from zerorepo_llm.settings import LLMSettings, model_of
@@ -33,6 +34,20 @@ async def asked(ctx: RuleContext[AskedAttrs]) -> None:
     ctx.output(f"{ctx.label.name}.txt", f"{answer.text} ({answer.model})".encode())
 
 
+class AskedAfterAttrs(AskedAttrs):
+    """``needs`` is another target that asks."""
+
+    needs: Label
+
+
+@rule("asked_after", attrs=AskedAfterAttrs)
+async def asked_after(ctx: RuleContext[AskedAfterAttrs]) -> None:
+    """Ask about the same once more, when another target has asked."""
+    await ctx.provider(ctx.attrs.needs, Outputs)
+    message = Message(role="user", content=fence(ctx.read(await ctx.source(ctx.attrs.about)).decode(), "subject"))
+    await ctx.run(AskModel(model="openai/gpt-4o", messages=(message,), max_tokens=50, purpose="say more"))
+
+
 class TriedAttrs(Attrs):
     """``tests`` is a source file."""
 
@@ -55,4 +70,6 @@ async def tried(ctx: RuleContext[TriedAttrs]) -> TestReport:
     return report
 
 
-RULE_SET = RuleSet(name="asking_rules", rules={"asked": "asking_rules:asked", "tried": "asking_rules:tried"})
+RULE_SET = RuleSet(
+    name="asking_rules", rules={name: f"asking_rules:{name}" for name in ("asked", "asked_after", "tried")}
+)

@@ -46,6 +46,8 @@ QUESTIONS = (
     ["explain", "//:asked", "--json"],
     ["desk", "list", "--json"],
     ["transcripts", "export", "-"],
+    ["prompt", "//:asked", "--answered"],
+    ["cost", "--json"],
     ["info"],
     ["explain", "//:asked"],
     ["query", "deps(//...)", "--output", "json"],
@@ -162,7 +164,7 @@ def test_the_key_is_sent_and_appears_nowhere(place: Place) -> None:
     seen = "".join(path.read_text() for path in place.command.root.glob("out/[dt]*.txt"))
     assert "HOME" in seen
     assert not [name for name in ("BIRD", *OUTSIDE_ENV) if name in seen]
-    for command in QUESTIONS if place.source == "env" else QUESTIONS[:4]:
+    for command in QUESTIONS if place.source == "env" else QUESTIONS[:6]:
         assert place(*command).code == 0, command
     place.check()
 
