@@ -22,7 +22,7 @@ from zerorepo.errors import BuildError, InternalError, TargetFailed, UsageError,
 from zerorepo.events import EventStream, State, Unit, transition
 from zerorepo.executors.local import LocalExecutor, WouldRun
 from zerorepo.fileio import sweep, write_atomic
-from zerorepo.label import Label, Pattern, parse_label
+from zerorepo.label import Label, Pattern, chosen, parse_label
 from zerorepo.matching import expand_for, match
 from zerorepo.outputs import OutputTree
 from zerorepo.rebuilder import Decision, Present, decide
@@ -44,6 +44,8 @@ class BuildOptions:
     dry_run: bool = False
     locked: bool = False
     overwrite: bool = False
+    refresh: Sequence[Pattern] = ()
+    """Targets that run anew, and whose refreshable actions do, although there are results."""
     settling: bool = False
     """Run rules but no action: take in what the build itself changed."""
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -118,6 +120,7 @@ class Engine:
             self.events,
             self.options.extra,
             dry_run=self.options.dry_run or self.options.settling,
+            refresh=self.options.refresh,
         )
         self.decisions: dict[Label, Decision] = {}
         self._units: dict[Label, Unit] = {}
@@ -234,7 +237,12 @@ class Engine:
         transition(self.events, unit, State.CHECKING)
         identity = self.identity(target)
         last = self.traces.last(target.label)
-        present = Present(lambda: manifest(_described(target), self.cas.function), last, self.traces.get(identity))
+        present = Present(
+            lambda: manifest(_described(target), self.cas.function),
+            last,
+            self.traces.get(identity),
+            refresh=chosen(target.label, self.options.refresh),
+        )
         previous = last.outputs if last else []
         while True:
             decision = await decide(present, lambda requests: self.answers.all(requests, job), self._unusable)

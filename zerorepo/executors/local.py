@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +19,7 @@ from zerorepo.cas import BlobMissing, Cas
 from zerorepo.digest import Digest
 from zerorepo.errors import InternalError, ZeroRepoError
 from zerorepo.events import EventStream, State, Unit, transition
-from zerorepo.label import Label
+from zerorepo.label import Label, Pattern, chosen
 from zerorepo.scheduler import BuildStopped, Scheduler
 from zerorepo.values import Value
 from zerorepo.workspace import Workspace
@@ -59,6 +59,7 @@ class LocalExecutor:
         options: Mapping[str, Any],
         *,
         dry_run: bool = False,
+        refresh: Sequence[Pattern] = (),
     ) -> None:
         self.workspace = workspace
         self.cas = cas
@@ -67,6 +68,7 @@ class LocalExecutor:
         self._cache = cache
         self._scheduler = scheduler
         self._dry_run = dry_run
+        self._refresh = refresh
         self._running: dict[str, asyncio.Task[Ran]] = {}
         self._services: dict[type[Any], asyncio.Task[Any]] = {}
 
@@ -91,7 +93,10 @@ class LocalExecutor:
     async def _run(self, action: Action, key: Digest, label: Label) -> Ran:
         unit = Unit("action", key.hex, str(label), type(action).mnemonic, action.describe())
         durable = type(action).cache is CachePolicy.DURABLE
-        if durable and (found := self._cache.get(action, key)):
+        refreshing = type(action).refreshable and chosen(label, self._refresh)
+        if durable and not refreshing and (found := self._cache.get(action, key)):
+            if type(action).reused is not Action.reused and not self._dry_run:
+                await action.reused(LocalActionContext(self, label, key), found.meters)
             transition(self.events, unit, State.CACHED, meters=dict(found.meters))
             return Ran(key, found.result, True)
         if self._dry_run:
@@ -99,7 +104,7 @@ class LocalExecutor:
         try:
             async with self._scheduler.slot(type(action).pool):
                 transition(self.events, unit, State.RUNNING)
-                result, meters = await self._execute(action, key, label)
+                result, meters = await self._execute(action, LocalActionContext(self, label, key, refreshing))
                 if durable:
                     self._cache.put(action, key, result, meters)
         except (BuildStopped, BlobMissing) as error:  # a lost input is made again, and then this is asked for anew
@@ -115,8 +120,7 @@ class LocalExecutor:
         transition(self.events, unit, State.DONE, meters=meters)
         return Ran(key, result, False)
 
-    async def _execute(self, action: Action, key: Digest, label: Label) -> tuple[ActionResult, dict[str, float]]:
-        context = LocalActionContext(self, label, key)
+    async def _execute(self, action: Action, context: LocalActionContext) -> tuple[ActionResult, dict[str, float]]:
         started = time.monotonic()
         try:
             result = await action.execute(context)
@@ -126,7 +130,7 @@ class LocalExecutor:
             Exception
         ) as error:  # a worker's edge: a rule set's bug must name its action, and must not end the others
             raise InternalError(
-                f"{type(action).mnemonic} of `{label}` broke: {type(error).__name__}: {error}",
+                f"{type(action).mnemonic} of `{context.label}` broke: {type(error).__name__}: {error}",
                 hint="this is a bug in the rule set; --debug shows the traceback",
             ) from error
         if not isinstance(result, type(action).result):
@@ -175,8 +179,9 @@ class LocalExecutor:
 class LocalActionContext:
     """See ``zerorepo.action.ActionContext``."""
 
-    def __init__(self, executor: LocalExecutor, label: Label, key: Digest) -> None:
+    def __init__(self, executor: LocalExecutor, label: Label, key: Digest, refreshing: bool = False) -> None:
         self._executor = executor
+        self.refreshing = refreshing
         self.label = label
         self.key = key
         self.meters: dict[str, float] = {}
