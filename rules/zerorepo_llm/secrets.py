@@ -58,13 +58,11 @@ class Redactor:
         self._pattern = self._compile()
 
     @classmethod
-    def from_environment(cls, reference: str | None = None) -> Redactor:
-        """Of every variable that looks like a secret by its name, and of the key behind ``reference``."""
+    def from_environment(cls, *references: str) -> Redactor:
+        """Of every variable that looks like a secret by its name, and of the keys behind ``references``."""
         values = [value for name, value in os.environ.items() if _SECRET_NAME.search(name)]
-        if reference and reference.startswith("env:"):
-            values.append(os.environ.get(reference[4:], ""))
-        elif reference:
-            values.append(reference)
+        for reference in references:
+            values.append(os.environ.get(reference[4:], "") if reference.startswith("env:") else reference)
         return cls(values)
 
     def _compile(self) -> re.Pattern[str] | None:
