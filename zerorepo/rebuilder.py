@@ -7,9 +7,9 @@ answers, a request after the first difference is not asked: nothing is demanded 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from zerorepo.trace import LastBuild, Request, Trace
+from zerorepo.trace import LastBuild, Request, Trace, Traces
 
 Answerer = Callable[[Sequence[Request]], Awaitable[list[str]]]
 """Answers, as digests, to requests that were made together."""
@@ -53,7 +53,7 @@ class Present:
     manifest: Callable[[], Mapping[str, str]]
     """Readable identity; a function, because a hit does not need it."""
     last: LastBuild | None
-    traces: Sequence[Trace] = field(default_factory=list)
+    traces: Traces
     refresh: bool = False
     """The user wants it run anew (``--refresh``)."""
 

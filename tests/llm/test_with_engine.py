@@ -144,13 +144,13 @@ def test_refresh_asks_again_for_what_matches_and_for_nothing_else(place: Path) -
     with use_provider(provider):
         build(place)
         before = (place / "out" / "b.txt").read_text()
-        result, engine = build(place, refresh=["//:a"])
+        result, _ = build(place, refresh=["//:a"])
         assert result.ok
         assert provider.calls == 3
         assert (place / "out" / "a.txt").read_text() == "answer 3"
         assert (place / "out" / "b.txt").read_text() == before
         assert [str(each.label) for each in result.built.values() if each.ran] == ["//:a"]
-        assert engine.decisions[parse_pattern("//:a").label].reasons() == ["--refresh asks for it"]
+        assert list(result.built[parse_pattern("//:a").label].reasons) == ["--refresh asks for it"]
         build(place)
         assert provider.calls == 3, "the new answer is the one that is kept"
         assert (place / "out" / "a.txt").read_text() == "answer 3"
