@@ -118,7 +118,7 @@ async def _build(
 ) -> _Result:
     async with Engine(workspace, request.options, events) as engine:
         static = [t.label for t in engine.table.static() if any(p.matches(t.label) for p in wanted if not p.negative)]
-        check_declared(engine.table, static)
+        engine.order = check_declared(engine.table, static)
         matched = await engine.match(wanted, tests_only=request.tests_only)
         result = await engine.collect(matched)
         looked = looked_at(engine, result) if result.ok and summary.did_nothing() else None
