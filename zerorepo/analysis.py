@@ -20,8 +20,12 @@ class DeclaredCycle(CycleError):
     exit_code = ExitCode.USAGE
 
 
-def check_declared(table: TargetTable, labels: Iterable[Label]) -> None:
-    """Check the closure of ``labels`` over attribute labels. UsageError or DeclaredCycle for the first thing wrong."""
+def check_declared(table: TargetTable, labels: Iterable[Label]) -> dict[Label, int]:
+    """Check the closure of ``labels`` over attribute labels. UsageError or DeclaredCycle for the first thing wrong.
+
+    Each label's place in an order in which dependencies come first.
+    """
+    order: dict[Label, int] = {}
     state: dict[Label, bool] = {}  # False while on the path, True when done
     for start in labels:
         if start in state:
@@ -32,6 +36,7 @@ def check_declared(table: TargetTable, labels: Iterable[Label]) -> None:
             label, rest = path[-1]
             if not rest:
                 state[label] = True
+                order[label] = len(order)
                 path.pop()
                 continue
             nxt = rest.pop(0)
@@ -47,6 +52,7 @@ def check_declared(table: TargetTable, labels: Iterable[Label]) -> None:
             if nxt not in state:
                 _enter(table, nxt, table.get(label), state, path)
     _check_outputs([found for label in state if (found := table.get(label))])
+    return order
 
 
 def _check_outputs(targets: Iterable[Target]) -> None:

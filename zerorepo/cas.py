@@ -60,7 +60,7 @@ class Cas:
         if self._added is not None:
             self._added[digest.hex] = data
         elif digest.size < _INLINE_LIMIT:
-            self._store.put(_ROW + digest.hex.encode(), data)
+            self._store.put_with_next(_ROW + digest.hex.encode(), data)
         else:
             write_atomic(self._path(digest), data, scratch=self._folder / _SCRATCH)
             self._store.put(_FILE + digest.hex.encode(), b"", stands_for=digest.size)

@@ -87,20 +87,32 @@ class Answers:
         options: Mapping[str, Any],
         demand: Demand,
         built: Callable[[Label], Built | None],
+        begin: Callable[[Label], bool],
     ) -> None:
+        """``begin``: start on a target without waiting for it; whether that could be done."""
         self.workspace = workspace
         self.sources = sources
         self.options = options
         self.demand = demand
         self.built = built
+        self.begin = begin
         self._resources: dict[str, bytes] = {}
 
-    async def all(self, requests: Sequence[Request], demand: DemandOne) -> list[str]:
+    async def targets(self, labels: Sequence[Label], job: Job[Built]) -> list[Built]:
+        """Several targets, built in parallel. The first error, when all have ended."""
+        found: list[Settled | None] = [self.built(label) for label in labels]
+        if None in found:
+            if len(labels) > 1:
+                await gather(*(self.demand(label, job) for label in labels if not self.begin(label)))
+            found = [each or await settled(self.demand(label, job)) for label, each in zip(labels, found, strict=True)]
+        return list(map(raised, found))
+
+    async def all(self, requests: Sequence[Request], job: Job[Built]) -> list[str]:
         """Answers to requests made together; providers are demanded in parallel."""
-        waiting = [request for request in requests if request.kind == "provider"]
-        if len(waiting) > 1:
-            await gather(*(demand(_label_of(request.name)) for request in waiting))
-        return [await self.one(request.kind, request.name, demand) for request in requests]
+        await self.targets([_label_of(request.name) for request in requests if request.kind == "provider"], job)
+        return [
+            await self.one(request.kind, request.name, lambda label: self.demand(label, job)) for request in requests
+        ]
 
     async def in_turn(self, requests: Sequence[Request], demand: DemandOne) -> list[str]:
         """The same, one after the other, for a ``demand`` that does not suspend."""
@@ -184,6 +196,10 @@ class TargetContext(Generic[AttrsT]):
         return self._target.label
 
     @property
+    def rule(self) -> str:
+        return self._target.rule.name
+
+    @property
     def attrs(self) -> Any:
         return self._target.attrs
 
@@ -197,9 +213,7 @@ class TargetContext(Generic[AttrsT]):
     async def providers(self, labels: Iterable[Label], type_: type[ProviderT]) -> list[ProviderT]:
         wanted = list(labels)
         try:
-            if waiting := [label for label in wanted if self._answers.built(label) is None]:
-                await gather(*(self._answers.demand(label, self._job) for label in waiting))
-            built = [await self._answers.demand(label, self._job) for label in wanted]
+            built = await self._answers.targets(wanted, self._job)
             values = [each.provider(type_) for each in built]
         except Exception as error:
             # Kept: a rule that swallows it must not succeed, for its trace would not show what it had asked for.
@@ -349,6 +363,25 @@ class TargetContext(Generic[AttrsT]):
             dict(self._updates),
             tuple(map(str, blobs)),
         )
+
+
+Settled = Built | Exception
+
+
+async def settled(demand: Awaitable[Built]) -> Settled:
+    """A target, or the error that it ended with."""
+    try:
+        return await demand
+    except Exception as error:  # noqa: BLE001  (raised when the others have ended, too)
+        return error
+
+
+def raised(found: Settled | None) -> Built:
+    """The target; the error is raised."""
+    if isinstance(found, Exception):
+        raise found
+    assert found is not None
+    return found
 
 
 async def gather(*awaitables: Awaitable[Any]) -> list[Any]:

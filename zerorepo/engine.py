@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ from zerorepo.errors import BuildError, InternalError, TargetFailed, UsageError,
 from zerorepo.events import EventStream, State, Unit, transition
 from zerorepo.executors.local import LocalExecutor, WouldRun
 from zerorepo.fileio import sweep, write_atomic
-from zerorepo.label import Label, Pattern, parse_label
+from zerorepo.label import Label, Pattern, chosen, parse_label
 from zerorepo.matching import expand_for, match
 from zerorepo.outputs import OutputTree
 from zerorepo.rebuilder import Answerer, Decision, Present, decide
@@ -47,6 +47,8 @@ class BuildOptions:
     dry_run: bool = False
     locked: bool = False
     overwrite: bool = False
+    refresh: Sequence[Pattern] = ()
+    """Targets that run anew, and whose refreshable actions do, although there are results."""
     settling: bool = False
     """Run rules but no action: take in what the build itself changed."""
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -113,7 +115,7 @@ class Engine:
             pools={**workspace.build.pools, "cpu": jobs},
             at_hand=self._is_at_hand,
         )
-        self.answers = Answers(workspace, self.sources, self.options.extra, self._demand, self._built)
+        self.answers = Answers(workspace, self.sources, self.options.extra, self._demand, self._built, self._start_on)
         self.executor = LocalExecutor(
             workspace,
             self.cas,
@@ -123,11 +125,14 @@ class Engine:
             self.events,
             self.options.extra,
             dry_run=self.options.dry_run or self.options.settling,
+            refresh=self.options.refresh,
         )
         self.decisions: dict[Label, Decision] = {}
         """Why each target would run; in a dry run only."""
         self._at_hand: AtHand[Built] = AtHand(self._check_at_hand, self._built)
         self._begun: dict[Label, tuple[Unit, _Known]] = {}
+        self.order: Mapping[Label, int] = {}
+        """Place of declared targets in an order in which what is needed comes first; work is begun in it, as far as it is known."""
         self._updated: list[str] = []
         self._flusher: asyncio.Task[None] | None = None
 
@@ -174,6 +179,8 @@ class Engine:
 
     async def collect(self, labels: Sequence[Label]) -> BuildResult:
         """Build these labels and say what became of everything that was demanded in this build."""
+        if self.order:
+            labels = sorted(labels, key=lambda label: self.order.get(label, len(self.order)))
         await self.scheduler.demand_all(labels)
         result = BuildResult()
         for job in self.scheduler.jobs():
@@ -228,6 +235,12 @@ class Engine:
         """A target that is at its end already, without waiting."""
         job = self.scheduler.job(label)
         return job.value if job is not None else None
+
+    def _start_on(self, label: Label) -> bool:
+        if self.table.get(label) is None:
+            return False  # it takes more than a job to find it
+        self.scheduler.begin(label)
+        return True
 
     def _is_at_hand(self, key: object) -> bool:
         return isinstance(key, Label) and self._at_hand.find(key)
@@ -287,7 +300,8 @@ class Engine:
     async def _check(self, target: Target, unit: Unit, known: _Known, answer: Answerer) -> Built | None:
         """The target as an earlier build left it, its outputs brought about; None when its rule must run."""
         last, identity = known.last, known.identity
-        present = Present(lambda: manifest_of(known.described, self.cas.function), last, known.traces)
+        refresh = chosen(target.label, self.options.refresh)
+        present = Present(lambda: manifest_of(known.described, self.cas.function), last, known.traces, refresh)
         while True:
             decision = await decide(present, answer, self._unusable)
             known.decision = decision
@@ -312,7 +326,7 @@ class Engine:
             self.decisions[label] = decision
 
     async def _build(self, target: Target, job: Job[Built], unit: Unit, known: _Known) -> Built:
-        built = await self._check(target, unit, known, lambda asked: self.answers.all(asked, self._asking(job)))
+        built = await self._check(target, unit, known, lambda asked: self.answers.all(asked, job))
         if built is not None:
             return built
         decision = known.decision
@@ -327,9 +341,6 @@ class Engine:
         self._remember(target, known, trace, actions, reasons)
         transition(self.events, unit, State.DONE, reasons=reasons)
         return Built(target.label, trace, ran=True, reasons=reasons)
-
-    def _asking(self, job: Job[Built]) -> Callable[[Label], Awaitable[Built]]:
-        return lambda label: self._demand(label, job)
 
     def identity(self, target: Target) -> Digest:
         """What a target is apart from its inputs: the key of its traces."""

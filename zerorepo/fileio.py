@@ -34,40 +34,49 @@ def write_atomic(
 
     ``scratch`` must be on the same file system; when it is not, the temporary file is made beside ``path``.
     """
+    folder = scratch or path.parent
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if scratch is not None:
-            scratch.mkdir(parents=True, exist_ok=True)
-            try:
-                _write(path, scratch, data, mode, durable, mtime_ns)
-                return
-            except OSError as error:
-                if error.errno != errno.EXDEV:
-                    raise
-        _write(path, path.parent, data, mode, durable, mtime_ns)
+        try:
+            _write(path, folder, data, mode, durable, mtime_ns)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
+            _write(path, folder, data, mode, durable, mtime_ns)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            _write(path, path.parent, data, mode, durable, mtime_ns)
     except OSError as error:
         raise EnvironmentFailure(f"Cannot write: {error.strerror}", where=str(path)) from error
 
 
 def _write(path: Path, folder: Path, data: bytes, mode: int, durable: bool, mtime_ns: int | None) -> None:
-    name = folder / f".zr-{_HOST}-{os.getpid()}-{next(_NUMBERS)}"
+    name = f"{folder}/.zr-{_HOST}-{os.getpid()}-{next(_NUMBERS)}"
     try:
         handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(handle, mode)
+        try:
+            _write_all(handle, data)
+            if os.fstat(handle).st_mode & 0o7777 != mode:  # the umask took something away
+                os.fchmod(handle, mode)
             if mtime_ns is not None:
                 os.utime(handle, ns=(mtime_ns, mtime_ns))
             if durable:
                 os.fsync(handle)
-        name.replace(path)
+        finally:
+            os.close(handle)
+        os.replace(name, path)
     except BaseException:
         with contextlib.suppress(OSError):
-            name.unlink()
+            os.unlink(name)
         raise
     if durable:
         _sync_folder(path.parent)
+
+
+def _write_all(handle: int, data: bytes) -> None:
+    written = os.write(handle, data)
+    while written < len(data):
+        written += os.write(handle, memoryview(data)[written:])
 
 
 def sweep(scratch: Path) -> None:

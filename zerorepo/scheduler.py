@@ -14,7 +14,7 @@ from zerorepo.errors import BuildError, CycleError
 
 ValueT = TypeVar("ValueT")
 
-_IN_FLIGHT = 2000  # keys asked for by nobody else that are at work at once: many more than any pool has places
+_IN_FLIGHT = 2000  # keys at work before more are begun that nobody waits for: many more than any pool has places
 _BREATH = 256  # keys answered without suspending between two turns of the event loop
 
 
@@ -39,7 +39,7 @@ class BuildStopped(BuildError):
 class Job(Generic[ValueT]):
     """One key and the task that works on it, while one does."""
 
-    __slots__ = ("error", "key", "task", "value", "waits_for")
+    __slots__ = ("error", "key", "task", "value", "waiters", "waits_for")
 
     def __init__(self, key: object) -> None:
         self.key = key
@@ -47,6 +47,7 @@ class Job(Generic[ValueT]):
         self.value: ValueT | None = None
         self.error: BaseException | None = None
         self.waits_for: dict[Job[ValueT], int] | None = None
+        self.waiters: list[asyncio.Future[None]] | None = None
 
 
 class Scheduler(Generic[ValueT]):
@@ -69,6 +70,8 @@ class Scheduler(Generic[ValueT]):
         self._keep_going = keep_going
         self._pools = {name: asyncio.Semaphore(size) for name, size in pools.items()}
         self.stopping = False
+        self._at_work = 0
+        self._room = asyncio.Event()
 
     async def demand(self, key: object, asker: Job[ValueT] | None = None) -> ValueT:
         """The value of ``key``. CycleError when waiting for it would close a circle; DependencyFailed when it failed."""
@@ -79,7 +82,7 @@ class Scheduler(Generic[ValueT]):
         if job.task is not None:
             await self._wait(job, asker, new)
         if job.error is not None:
-            if asker is None:
+            if asker is None or isinstance(job.error, asyncio.CancelledError):
                 raise job.error
             root = job.error.root if isinstance(job.error, DependencyFailed) else key
             raise DependencyFailed(key, root)
@@ -87,23 +90,29 @@ class Scheduler(Generic[ValueT]):
 
     async def demand_all(self, keys: Iterable[object]) -> None:
         """Bring every key to its end, some thousands at a time. Errors stay with the jobs."""
-        at_work: set[asyncio.Task[None]] = set()
-        for number, key in enumerate(keys):
-            job = self._jobs.get(key) or self._start(key)
-            if job.task is not None:
-                at_work.add(job.task)
-                if len(at_work) >= _IN_FLIGHT:
-                    _, at_work = await asyncio.wait(at_work, return_when=asyncio.FIRST_COMPLETED)
+        wanted = list(keys)
+        for number, key in enumerate(wanted):
+            if key not in self._jobs:
+                self._start(key)
+            if self._at_work >= _IN_FLIGHT:
+                self._room.clear()
+                await self._room.wait()
             elif number % _BREATH == 0:
                 await asyncio.sleep(0)
-        if at_work:
-            await asyncio.wait(at_work)
+        if left := [job.task for key in wanted if (job := self._jobs[key]).task is not None]:
+            await asyncio.wait(left)
+
+    def begin(self, key: object) -> None:
+        """Start on a key that will be demanded in a moment, so that several can be at work at once."""
+        if key not in self._jobs:
+            self._start(key)
 
     def _start(self, key: object) -> Job[ValueT]:
         if self._at_hand(key):
             return self._jobs[key]
         job = self._jobs[key] = Job(key)
         job.task = asyncio.create_task(self._run(job))
+        self._at_work += 1
         return job
 
     def enter(self, key: object, value: ValueT) -> None:
@@ -112,9 +121,8 @@ class Scheduler(Generic[ValueT]):
         job.value = value
 
     async def _wait(self, job: Job[ValueT], asker: Job[ValueT] | None, new: bool) -> None:
-        assert job.task is not None
         if asker is None:
-            await asyncio.shield(job.task)
+            await _end_of(job)
             return
         if not new:  # a new job waits for nothing yet
             self._check_cycle(asker, job)
@@ -122,7 +130,7 @@ class Scheduler(Generic[ValueT]):
             asker.waits_for = {}
         asker.waits_for[job] = asker.waits_for.get(job, 0) + 1
         try:
-            await asyncio.shield(job.task)
+            await _end_of(job)
         finally:
             asker.waits_for[job] -= 1
             if not asker.waits_for[job]:
@@ -142,7 +150,21 @@ class Scheduler(Generic[ValueT]):
             job.error = error
             if not self._keep_going:
                 self.stopping = True
+        except asyncio.CancelledError as error:
+            job.error = error
+            raise
+        finally:
+            self._ended(job)
+
+    def _ended(self, job: Job[ValueT]) -> None:
+        waiters, job.waiters = job.waiters, None
         job.task = job.waits_for = None
+        for waiter in waiters or ():
+            if not waiter.done():
+                waiter.set_result(None)
+        self._at_work -= 1
+        if self._at_work < _IN_FLIGHT // 2:
+            self._room.set()
 
     def _check_cycle(self, asker: Job[ValueT], job: Job[ValueT]) -> None:
         path = _path(job, asker)
@@ -194,6 +216,15 @@ class _Slot:
     async def __aexit__(self, *exc: object) -> None:
         if self._pool is not None:
             self._pool.release()
+
+
+async def _end_of(job: Job[Any]) -> None:
+    """Wait for the end of a job. A future of our own: to cancel one who waits must not cancel the job."""
+    waiter = asyncio.get_running_loop().create_future()
+    if job.waiters is None:
+        job.waiters = []
+    job.waiters.append(waiter)
+    await waiter
 
 
 def _path(start: Job[ValueT], goal: Job[ValueT]) -> list[Job[ValueT]] | None:

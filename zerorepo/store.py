@@ -75,6 +75,7 @@ class Store:
         self._cache: Any = None
         self._guard = threading.RLock()
         self._pending: dict[bytes, bytes | None] = {}
+        self._with_next: dict[bytes, bytes | None] = {}
         self._sizes: dict[bytes, int] = {}
         self._used: set[bytes] = set()
         self._since = 0.0
@@ -101,6 +102,7 @@ class Store:
         self._cache = diskcache.Cache(
             str(self.folder), disk=_BytesDisk, eviction_policy="none", cull_limit=0, size_limit=1 << 62
         )
+        self._thread, self._own = threading.get_ident(), self._cache._con
         found = self._select(_SCHEMA_KEY)
         if found is None:
             self._cache.set(_SCHEMA_KEY, b"%d" % SCHEMA_VERSION)
@@ -137,10 +139,15 @@ class Store:
                 f"the store {self.folder} was damaged ({error}); it begins anew, the old one is kept as {aside}"
             )
 
+    @property
+    def _con(self) -> Any:
+        """The connection; diskcache's own look-up, which asks for the process number each time, for other threads only."""
+        return self._own if threading.get_ident() == self._thread else self._cache._con
+
     # --- reading
 
     def _select(self, key: bytes) -> bytes | None:
-        row = self._cache._con.execute(_GET, (key,)).fetchone()
+        row = self._con.execute(_GET, (key,)).fetchone()
         if row is None:
             return None
         mode, filename, value, used = row
@@ -167,7 +174,7 @@ class Store:
     def keys(self, prefix: bytes = b"") -> list[bytes]:
         """Every key that starts with ``prefix``, sorted."""
         self.flush()
-        rows = self._cache._con.execute(
+        rows = self._con.execute(
             "SELECT key FROM Cache WHERE key >= ? AND key < ? ORDER BY key", (prefix, _after(prefix))
         )
         return [key for row in rows.fetchall() if not (key := bytes(row[0])).startswith(b"zerorepo-")]
@@ -176,15 +183,14 @@ class Store:
         """Bytes on disk: pages of the database that hold something, and the files that rows stand for."""
         self.flush()
         pages, free, page = (
-            self._cache._con.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in ("page_count", "freelist_count", "page_size")
+            self._con.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
         )
         return int((pages - free) * page + self._cache.reset("size"))
 
     def oldest(self) -> Iterator[tuple[bytes, int]]:
         """Keys, the longest unused first, each with the bytes that go with it: those of the row and of the file it stands for."""
         self.flush()
-        rows = self._cache._con.execute("SELECT key, size + LENGTH(value) + 100 FROM Cache ORDER BY access_time, rowid")
+        rows = self._con.execute("SELECT key, size + LENGTH(value) + 100 FROM Cache ORDER BY access_time, rowid")
         for key, size in rows.fetchall():
             if not bytes(key).startswith(b"zerorepo-"):
                 yield bytes(key), int(size)
@@ -210,6 +216,15 @@ class Store:
         else:
             self._pend({key: value})
 
+    def put_with_next(self, key: bytes, value: bytes) -> None:
+        """Store together with whatever is put next, before that: for what is of no use without it."""
+        if self._journal is None:
+            self.put(key, value)
+        else:
+            with self._guard:
+                self._with_next[key] = value
+                self._pend({key: value})
+
     def _write(self, rows: Mapping[bytes, bytes | None], sizes: Mapping[bytes, int] | None = None) -> None:
         with self._guard:
             if sizes:
@@ -218,6 +233,8 @@ class Store:
                 if self._journal is None:
                     self._commit(rows)
                     return
+                if self._with_next:
+                    rows, self._with_next = {**self._with_next, **rows}, {}
                 self._journal.append(rows.items())
             except (OSError, sqlite3.Error, diskcache.Timeout) as error:
                 raise self._failure(error) from error
@@ -241,7 +258,7 @@ class Store:
                     self._journal.settled()
                 except (OSError, sqlite3.Error, diskcache.Timeout) as error:
                     raise self._failure(error) from error
-                self._pending = {}
+                self._pending, self._with_next = {}, {}
             if not self._pending:
                 for name in self._finished:
                     self.claims.release(name)
@@ -265,7 +282,7 @@ class Store:
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[Any]:
         # Without diskcache's own retry: it would try forever on a full disk. SQLite itself waits for a lock.
-        con = self._cache._con
+        con = self._con
         con.execute("BEGIN IMMEDIATE")
         try:
             yield con
@@ -291,7 +308,7 @@ class Store:
         """Give the database's unused pages back to the file system. Nothing happens while another process is at work on it."""
         self.flush()
         with contextlib.suppress(sqlite3.OperationalError):
-            self._cache._con.execute("VACUUM")
+            self._con.execute("VACUUM")
 
     def clear(self) -> None:
         """Forget everything."""
@@ -397,6 +414,9 @@ class ReadOnlyStore(Store):
         self._added[key] = value
 
     def put_soon(self, key: bytes, value: bytes) -> None:
+        self._added[key] = value
+
+    def put_with_next(self, key: bytes, value: bytes) -> None:
         self._added[key] = value
 
     def delete(self, key: bytes) -> None:

@@ -175,7 +175,7 @@ class RuleRunner:
             static = [
                 t.label for t in engine.table.static() if any(p.matches(t.label) for p in wanted if not p.negative)
             ]
-            check_declared(engine.table, static)
+            engine.order = check_declared(engine.table, static)
             return Run(await engine.build(wanted, tests_only=tests_only), log)
 
     def build_ok(self, *patterns: str, **options: Any) -> Run:

@@ -37,7 +37,8 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,7 @@ class Sum:
 
 _CALL_FIELDS = tuple(field.name for field in fields(Call))
 _REUSE_FIELDS = tuple(field.name for field in fields(Reuse))
+_call_row, _reuse_row = attrgetter(*_CALL_FIELDS), attrgetter(*_REUSE_FIELDS)
 _INSERT = f"INSERT INTO calls ({', '.join(_CALL_FIELDS)}) VALUES ({', '.join('?' * len(_CALL_FIELDS))})"
 _REUSED = (
     f"INSERT INTO reuses ({', '.join(_REUSE_FIELDS)}) VALUES ({', '.join('?' * len(_REUSE_FIELDS))}) "
@@ -180,13 +182,13 @@ class Ledger:
         """Add a call. It is there for other processes, and after a crash of this one, when this returns."""
         with self._use(create=True) as connection:
             assert connection is not None
-            connection.execute(_INSERT, astuple(call))
+            connection.execute(_INSERT, _call_row(call))
 
     def reused(self, reuse: Reuse) -> None:
         """Count ``reuse.times`` uses of an answer without a model."""
         with self._use(create=True) as connection:
             assert connection is not None
-            connection.execute(_REUSED, astuple(reuse))
+            connection.execute(_REUSED, _reuse_row(reuse))
 
     # --- reading
 

@@ -10,21 +10,21 @@ import signal
 import threading
 import time
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 from zerorepo import snapshot
 from zerorepo.analysis import check_declared
 from zerorepo.cli.build_report import Report, failure_json, report_dry_run
-from zerorepo.cli.common import GLOBALS, current_package, emit_json, load_workspace, patterns
+from zerorepo.cli.common import GLOBALS, current_package, emit_json, load_workspace, patterns, say
 from zerorepo.cli.profile import Profile
 from zerorepo.cli.progress import make_display
 from zerorepo.cli.summary import Summary
 from zerorepo.engine import BuildOptions, BuildResult, Engine
 from zerorepo.errors import ExitCode, Interrupted, NoTestsFound, UsageError, ZeroRepoError
 from zerorepo.events import EventStream
-from zerorepo.label import Label, Pattern
+from zerorepo.label import Label, Pattern, chosen
 from zerorepo.looked_at import LookedAt, looked_at
 from zerorepo.target import TestReport
 from zerorepo.workspace import Workspace
@@ -38,6 +38,7 @@ class Request:
 
     targets: list[str]
     options: BuildOptions
+    refresh: list[str] = field(default_factory=list)
     tests_only: bool = False
     as_json: bool = False
     quiet: bool = False
@@ -63,6 +64,7 @@ def _run(request: Request, events: EventStream, summary: Summary) -> ExitCode:
     workspace.check_settings()
     texts = request.targets or (["//..."] if request.tests_only or not current_package(workspace) else ["..."])
     wanted = patterns(workspace, texts)
+    request.options = dataclasses.replace(request.options, refresh=patterns(workspace, request.refresh))
     log = _open_log(request.events_file)
     profile = Profile(time.time()) if request.profile_file else None
     if profile:
@@ -80,6 +82,9 @@ def _run(request: Request, events: EventStream, summary: Summary) -> ExitCode:
             log.close()
     if profile and request.profile_file:
         profile.write(request.profile_file, result.build.built)
+    seen = [*result.build.built, *result.build.failed, *result.build.skipped, *result.build.would_run]
+    if request.refresh and not any(chosen(label, request.options.refresh) for label in seen):
+        say(f"--refresh {' '.join(request.refresh)}: no target of this build matches")
     if request.tests_only and not result.matched and not result.build.failed:
         raise NoTestsFound(f"No test targets match {' '.join(texts)}")
     as_text = not request.as_json and not request.quiet
@@ -87,7 +92,7 @@ def _run(request: Request, events: EventStream, summary: Summary) -> ExitCode:
         return report_dry_run(result.build, as_json=request.as_json)
     report = Report(result.build, result.tests, summary, request.options)
     code = report.show(as_json=request.as_json, as_text=as_text, tests_only=request.tests_only)
-    if code is ExitCode.OK and not request.tests_only and result.looked_at is not None:
+    if code is ExitCode.OK and not request.tests_only and not request.refresh and result.looked_at is not None:
         _save_snapshot(workspace, request, report, result.looked_at)
     return code
 
@@ -113,7 +118,7 @@ async def _build(
 ) -> _Result:
     async with Engine(workspace, request.options, events) as engine:
         static = [t.label for t in engine.table.static() if any(p.matches(t.label) for p in wanted if not p.negative)]
-        check_declared(engine.table, static)
+        engine.order = check_declared(engine.table, static)
         matched = await engine.match(wanted, tests_only=request.tests_only)
         result = await engine.collect(matched)
         looked = looked_at(engine, result) if result.ok and summary.did_nothing() else None
@@ -151,7 +156,7 @@ async def _settle(workspace: Workspace, wanted: Sequence[Pattern], request: Requ
 
     Runs no action: should the file call for one, the next build will say so.
     """
-    async with Engine(workspace, dataclasses.replace(request.options, settling=True)) as engine:
+    async with Engine(workspace, dataclasses.replace(request.options, settling=True, refresh=())) as engine:
         await engine.build(wanted, tests_only=request.tests_only)
 
 
