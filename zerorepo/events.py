@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 from zerorepo.errors import InternalError
+from zerorepo.redaction import mask, redact
 
 
 class State(StrEnum):
@@ -79,7 +80,7 @@ class Event:
         )
         if self.detail:
             body["detail"] = self.detail
-        return json.dumps(body, ensure_ascii=False, default=str)
+        return mask(json.dumps(body, ensure_ascii=False, default=str))
 
 
 Subscriber = Callable[[Event], None]
@@ -96,7 +97,10 @@ class EventStream:
         self._subscribers.append(subscriber)
 
     def emit(self, event: Event) -> None:
-        """Deliver one event."""
+        """Deliver one event. What others said (errors, progress) is redacted before anyone sees it."""
+        if event.detail and (event.kind == "note" or event.new == State.FAILED):
+            detail = {name: redact(said) if isinstance(said, str) else said for name, said in event.detail.items()}
+            event = replace(event, detail=detail)
         for subscriber in self._subscribers:
             subscriber(event)
 

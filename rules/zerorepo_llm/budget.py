@@ -164,7 +164,7 @@ def user_of(settings: QuotaSettings) -> str:
     """Whom a quota counts for: a digest of the token, which is never written, or the user of the operating system."""
     if settings.token is None:
         return f"user {getpass.getuser()}"
-    return f"token {hashlib.sha256(resolve(settings.token).encode()).hexdigest()[:16]}"
+    return f"token {hashlib.sha256(resolve(settings.token, where='zerorepo.toml [llm.quota] token').encode()).hexdigest()[:16]}"
 
 
 def _refused(amount: Amount, denied: Denied) -> BudgetRefused:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from zerorepo_llm.desk import Desk
 from zerorepo_llm.files import WORKSPACE_FILE, state_dir
 from zerorepo_llm.journal import Journal
+from zerorepo_llm.secrets import shown
 from zerorepo_llm.settings import LLMSettings
 
 
@@ -55,6 +56,9 @@ def _key_state(reference: str | None) -> str:
     if reference is None:
         return "not configured"
     scheme, _, name = reference.partition(":")
-    if scheme != "env" or not name:
-        return "not a reference"
-    return f"{reference}: {'present' if os.environ.get(name) else 'missing'}"
+    if scheme == "env":
+        return f"{reference}: {'present' if os.environ.get(name) else 'missing'}"
+    if scheme == "file":
+        return f"{reference}: {'present' if Path(name).expanduser().is_file() else 'missing'}"
+    # Looking would unlock a keyring or run a command.
+    return f"{shown(reference)}: looked up when it is needed"

@@ -23,8 +23,8 @@ from zerorepo_llm.inquiry import Question as Inquiry
 from zerorepo_llm.journal import Entry, Journal, Question, function_of
 from zerorepo_llm.providers import ModelProvider, Request, Setup, open_provider
 from zerorepo_llm.retry import GaveUp
-from zerorepo_llm.secrets import Redactor
-from zerorepo_llm.settings import LLMSettings, key_references
+from zerorepo_llm.secrets import Redactor, resolved
+from zerorepo_llm.settings import LLMSettings, endpoint_of, key_references
 
 # Their answers were paid for when they were recorded, not now.
 _RECORDED = ("replay", "desk")
@@ -132,16 +132,13 @@ class ModelService:
 
         ActionFailed, TransientFailure or BudgetRefused, redacted, when there is none.
         """
-        self._refuse_secrets(action, context)
+        await self._refuse_secrets(action, context)
         try:
             asked = await self._chain(action, context)
         except ZeroRepoError as error:
             self._redact(error)
             raise
-        clean = self._redactor.clean(asked.answer.text)
-        if clean == asked.answer.text:
-            return asked
-        return Asked(asked.answer.model_copy(update={"text": clean}), asked.tally)
+        return Asked(self._redactor.clean_answer(asked.answer), asked.tally)
 
     async def _chain(self, action: AskModel, context: ActionContext) -> Asked:
         """The question's model, then its fallbacks, until one answers or the time is over."""
@@ -223,18 +220,19 @@ class ModelService:
                 self._books.call(outcome, action, context, provider=name, tally=inquiry.tally, asked=own.model)
             raise
 
-    def _refuse_secrets(self, action: AskModel, context: ActionContext) -> None:
-        for message in action.messages:
-            if self._redactor.finds(message.content):
-                raise UsageError(
-                    f"A prompt of {context.label} ({action.purpose}) contains a key or token of your environment; "
-                    "it was not sent",
-                    hint="remove it from the input that the prompt quotes",
-                )
+    async def _refuse_secrets(self, action: AskModel, context: ActionContext) -> None:
+        if self.provider.limited and (reference := endpoint_of(self._settings, action.model).api_key):
+            # Now, so that a prompt that holds the key itself is known for one before it is sent.
+            await resolved(reference, context.workspace)
+        if found := self._redactor.finds_in(action.messages):
+            raise UsageError(
+                f"A prompt of {context.label} ({action.purpose}) contains {found}; it was not sent",
+                hint="remove it from the input that the prompt quotes, and replace the key: it is known to whoever read that",
+            )
 
     def _redact(self, error: ZeroRepoError) -> None:
-        error.message = self._redactor.clean(error.message)
-        error.hint = self._redactor.clean(error.hint) if error.hint else None
+        error.message = self._redactor.clean_message(error.message)
+        error.hint = self._redactor.clean_message(error.hint) if error.hint else None
         error.where = self._redactor.clean(error.where) if error.where else None
         error.args = (error.message,)
 
@@ -246,7 +244,7 @@ class ModelService:
             made = each.gave_up.requests
             lines += [
                 f"  provider {self.provider.name}, model {each.model}, {made} request{'' if made == 1 else 's'}",
-                f"  last cause: {self._redactor.clean(each.gave_up.last.summary())}",
+                f"  last cause: {self._redactor.clean_message(each.gave_up.last.summary())}",
             ]
         fault = tried[-1].gave_up.last.fault
         if fault.kind is Kind.RETRYABLE:

@@ -40,6 +40,18 @@ def _split(tiers: Any) -> Any:
     return given
 
 
+def _reference(api_key: str | None) -> str | None:
+    from zerorepo_llm.secrets import check_reference
+
+    return None if api_key is None else check_reference(api_key)
+
+
+def _address(api_base: str | None) -> str | None:
+    if api_base and "@" in api_base.partition("://")[2].partition("/")[0]:
+        raise ValueError("an address with a password in it is a key; give the key with `api_key`")
+    return api_base
+
+
 class Tiers(Value):
     """The model of each tier, as a litellm model string (``anthropic/…``, ``ollama/…``), or a list: the model, then its
     fallbacks in order.
@@ -74,13 +86,16 @@ class ProviderSettings(Value):
     """litellm's name of it, when ``NAME`` is your own: two OpenAI-compatible servers are two names of kind ``openai``."""
     api_base: str | None = None
     api_key: str | None = None
-    """A reference, ``env:NAME``, never the key itself."""
+    """A reference, as in ``[llm]``."""
     concurrency: Count | None = None
     """Requests in flight at once, within ``[llm] concurrency``."""
     requests_per_minute: Positive | None = None
     tokens_per_minute: Positive | None = None
     batch: bool = False
     """Ask through the provider's batch API: cheaper, and it may take a day."""
+
+    _references = field_validator("api_key")(_reference)
+    _addresses = field_validator("api_base")(_address)
 
 
 class ModelSettings(Value):
@@ -134,6 +149,8 @@ class QuotaSettings(Value):
     file: str | None = None
     """Where it is counted; None: ``zerorepo/quota.sqlite`` in the user's state folder."""
 
+    _references = field_validator("token")(_reference)
+
 
 class BatchSettings(Value):
     """``[llm.batch]``: how questions are gathered for providers with ``batch = true``."""
@@ -166,7 +183,8 @@ class LLMSettings(Value):
     model's own.
     """
     api_key: Annotated[str | None, COSMETIC] = None
-    """A reference, ``env:NAME``, never the key itself. None: litellm looks for the model's usual variable."""
+    """A reference, ``env:NAME``, ``keyring:NAME``, ``file:PATH`` or ``cmd:COMMAND``, never the key itself. None: litellm looks for
+    the model's usual variable."""
     timeout_s: Annotated[float, Field(gt=0), COSMETIC] = 300.0
     """Seconds one request may take."""
     deadline_s: Annotated[float, Field(gt=0), COSMETIC] = 1800.0
@@ -191,6 +209,9 @@ class LLMSettings(Value):
     budget: Annotated[BudgetSettings, COSMETIC] = BudgetSettings()
     quota: Annotated[QuotaSettings, COSMETIC] = QuotaSettings()
     batch: Annotated[BatchSettings, COSMETIC] = BatchSettings()
+
+    _references = field_validator("api_key")(_reference)
+    _addresses = field_validator("api_base")(_address)
 
     @field_validator("provider")
     @classmethod
@@ -217,6 +238,12 @@ def fallbacks_of(settings: LLMSettings, tier: Tier, rule: str = "") -> tuple[str
     if own is not None and (tier in own.fallbacks or getattr(own, tier) is not None):
         return own.fallbacks.get(tier, ())
     return settings.tiers.fallbacks.get(tier, ())
+
+
+def endpoint_of(settings: LLMSettings, model: str) -> LLMSettings | ProviderSettings:
+    """Whose ``api_base`` and ``api_key`` count for ``model``: those of its provider's section, or those of all."""
+    own = settings.providers.get(provider_of(model))
+    return own if own is not None and (own.api_base or own.api_key or own.kind) else settings
 
 
 def key_references(settings: LLMSettings) -> list[str]:

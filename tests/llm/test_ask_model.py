@@ -219,7 +219,10 @@ def test_a_prompt_that_holds_a_key_of_the_environment_is_not_sent(
 ) -> None:
     monkeypatch.setenv("SOME_API_KEY", "sk-canary-0123456789")
     provider = ScriptedProvider(["hello"])
-    with use_provider(provider), pytest.raises(UsageError, match="contains a key or token") as caught:
+    with (
+        use_provider(provider),
+        pytest.raises(UsageError, match=r"the key of env:SOME_API_KEY, in line 1 of") as caught,
+    ):
         asyncio.run(build.execute(ask_model("Use sk-canary-0123456789 please")))
     assert provider.calls == 0
     assert "canary" not in caught.value.render()

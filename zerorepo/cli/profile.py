@@ -18,6 +18,7 @@ from zerorepo.context import Built
 from zerorepo.errors import UsageError
 from zerorepo.events import ENDED, Event, State
 from zerorepo.label import Label, parse_label
+from zerorepo.redaction import mask
 
 _ACTIONS, _PATH = 1, 2
 
@@ -88,9 +89,8 @@ class Profile:
             {"ph": "M", "name": "process_name", "pid": pid, "tid": 0, "args": {"name": name}} for pid, name in names
         ]
         try:
-            path.write_text(
-                json.dumps({"traceEvents": [*head, *self._spans], "displayTimeUnit": "ms"}), encoding="utf-8"
-            )
+            text = json.dumps({"traceEvents": [*head, *self._spans], "displayTimeUnit": "ms"})
+            path.write_text(mask(text), encoding="utf-8")
         except OSError as error:
             raise UsageError(f"Cannot write the profile: {error.strerror}", where=str(path)) from None
 

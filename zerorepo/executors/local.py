@@ -99,6 +99,8 @@ class LocalExecutor:
         self._dry_run = dry_run
         self._refresh = refresh
         self._flights: dict[str, _Flight] = {}
+        self.would_run: dict[Label, dict[str, WouldRun]] = {}
+        """Of a dry run: target to the actions that it asked for and that are not in the cache, by key."""
         self._services: dict[type[Any], asyncio.Task[Any]] = {}
 
     async def run(self, action: Action, label: Label) -> Ran:
@@ -112,15 +114,21 @@ class LocalExecutor:
                 flight.ran = await self._run(action, key, encoded, label)
             except BaseException as error:
                 flight.error = error
+                self._note_if_dry(error, label)
                 raise
             finally:
                 flight.land()
             return flight.ran
         await flight.landed()
         if flight.error is not None:
+            self._note_if_dry(flight.error, label)
             raise flight.error
         assert flight.ran is not None
         return flight.ran
+
+    def _note_if_dry(self, error: BaseException, label: Label) -> None:
+        if isinstance(error, WouldRun):
+            self.would_run.setdefault(label, {})[error.key.hex] = error
 
     def _lost(self, flight: _Flight) -> bool:
         """Whether it failed for want of a blob, or its result refers to one that was found to be damaged or gone since."""

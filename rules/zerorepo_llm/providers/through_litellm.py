@@ -22,8 +22,8 @@ from zerorepo_llm.action import Answer
 from zerorepo_llm.faults import Fault, ModelFault, classify
 from zerorepo_llm.prices import Price
 from zerorepo_llm.providers import ModelFacts, Request, Setup
-from zerorepo_llm.secrets import resolve
-from zerorepo_llm.settings import TIERS, provider_of
+from zerorepo_llm.secrets import resolved
+from zerorepo_llm.settings import TIERS, endpoint_of, provider_of
 
 if TYPE_CHECKING:
     from zerorepo_llm.providers.batch import Batches
@@ -71,6 +71,7 @@ class LiteLLMProvider:
 
     def __init__(self, setup: Setup) -> None:
         self._settings = setup.settings
+        self._workspace = setup.workspace
         self._litellm: Any = None
         self._state_dir = setup.state_dir
         self._schema_models: dict[str, bool] = {}
@@ -78,7 +79,7 @@ class LiteLLMProvider:
 
     async def ask(self, request: Request) -> Answer:
         """One request. ModelFault, classified, when there is no usable answer."""
-        arguments = self._arguments(request)
+        arguments = {**self._arguments(request), **await self._endpoint(request.action.model)}
         litellm = await self._loaded()
         if request.action.answer_schema is not None and self._takes_schema(arguments["model"]):
             arguments["response_format"] = _response_format(request.action.answer_schema)
@@ -102,7 +103,7 @@ class LiteLLMProvider:
         name = provider_of(request.action.model)
         kind, _, model = arguments["model"].partition("/")
         body = {key: value for key, value in arguments.items() if key in _OF_BODIES}
-        endpoint = {"custom_llm_provider": kind, **self.endpoint(request.action.model)}
+        endpoint = {"custom_llm_provider": kind, **await self._endpoint(request.action.model)}
         # A fallback has its question's key, and is another question to its provider.
         id_ = f"{request.key.hex}-{model}"
         request.progress(f"waits for a batch of {name}")
@@ -164,17 +165,16 @@ class LiteLLMProvider:
         }
         if action.temperature is not None:
             arguments["temperature"] = action.temperature
-        return {**arguments, **self.endpoint(action.model)}
+        return arguments
 
-    def endpoint(self, model: str) -> dict[str, Any]:
-        """``api_base`` and ``api_key`` for ``model``: its provider's own section, or that of all."""
-        own = self._settings.providers.get(provider_of(model))
-        source = own if own is not None and (own.api_base or own.api_key or own.kind) else self._settings
+    async def _endpoint(self, model: str) -> dict[str, Any]:
+        """``api_base`` and ``api_key`` for ``model``."""
+        source = endpoint_of(self._settings, model)
         found: dict[str, Any] = {}
         if source.api_base:
             found["api_base"] = source.api_base
         if source.api_key:
-            found["api_key"] = resolve(source.api_key)
+            found["api_key"] = await resolved(source.api_key, self._workspace)
         return found
 
     def _takes_schema(self, model: str) -> bool:
