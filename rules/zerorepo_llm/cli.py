@@ -67,10 +67,12 @@ def desk_list(as_json: Json = False) -> None:
         _say("No prompt is open.")
         return
     width = max(len(prompt.question.target) for prompt in parked)
+    wide = max(len(prompt.question.purpose) for prompt in parked)
     for prompt in parked:
         question = prompt.question
         kind = f"{question.tier or question.model}, {question.expects}, {_age(prompt.age_s)}"
-        typer.echo(f"{prompt.id}  {question.target:<{width}}  {question.purpose}  ({kind})")
+        skipped = ", skipped" if prompt.skipped_at else ""
+        typer.echo(f"{prompt.id}  {question.target:<{width}}  {question.purpose:<{wide}}  ({kind}{skipped})")
     _say(
         f"{len(parked)} open. Read the first: zerorepo desk next. Answer one: zerorepo desk answer ID FILE, or edit ID."
     )

@@ -228,7 +228,9 @@ def _shown(group: Sequence[By], names: Names) -> Names:
 
 def _cells(names: Names, row: Row, *, dated: bool) -> list[str]:
     tokens = (row.prompt_tokens, row.cached_tokens, row.completion_tokens, row.reasoning_tokens)
-    cells = [*names, f"{row.calls:,}", *(f"{number:,}" if number else "-" for number in tokens), _money(row.spent)]
+    cells = [*names, f"{row.calls:,}", *(f"{number:,}" if number else "-" for number in tokens)]
+    known = [_money(row.spent)] if row.spent or not row.unpriced else []
+    cells.append(" + ".join([*known, "?"] if row.unpriced else known))
     return cells + ([f"{row.reuses:,}" if row.reuses else "-", _money(row.saved)] if dated else [])
 
 
