@@ -17,9 +17,6 @@ from . import fake_openai as fake
 from .fake_openai import FakeOpenAI, Reply
 from .fakes import Build, ask_model, until
 
-# litellm makes an HTTP client for each of its batch calls and leaves it to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
-
 QUICK = {"gather_s": 0.1, "poll_s": 0.05}
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -123,9 +123,9 @@ class Batches:
 
     async def _send(self, name: str, lines: Mapping[str, dict[str, Any]], endpoint: Endpoint) -> Path:
         data = b"".join(json.dumps(line).encode() + b"\n" for line in lines.values())
-        file = await self._call(self._litellm.acreate_file, file=("batch.jsonl", data), purpose="batch", **endpoint)
+        file = await self._call(self._litellm.create_file, file=("batch.jsonl", data), purpose="batch", **endpoint)
         batch = await self._call(
-            self._litellm.acreate_batch,
+            self._litellm.create_batch,
             completion_window="24h",
             endpoint=_URL,
             input_file_id=file.id,
@@ -157,14 +157,14 @@ class Batches:
     async def _wait(self, sent: Path, endpoint: Endpoint) -> dict[str, dict[str, Any]]:
         id_ = json.loads(sent.read_text("utf-8"))["batch"]
         while True:
-            batch = await self._call(self._litellm.aretrieve_batch, batch_id=id_, **endpoint)
+            batch = await self._call(self._litellm.retrieve_batch, batch_id=id_, **endpoint)
             if batch.status in _OVER:
                 break
             await asyncio.sleep(self._settings.poll_s)
         found: dict[str, dict[str, Any]] = {}
         for file_id in (batch.output_file_id, batch.error_file_id):
             if file_id:
-                content = await self._call(self._litellm.afile_content, file_id=file_id, **endpoint)
+                content = await self._call(self._litellm.file_content, file_id=file_id, **endpoint)
                 for line in content.content.decode("utf-8").splitlines():
                     if line.strip():
                         reply = json.loads(line)
@@ -174,9 +174,10 @@ class Batches:
             raise ModelFault(faults.SERVER_ERROR, f"the batch {id_} ended as `{batch.status}` without replies")
         return found
 
-    async def _call(self, function: Callable[..., Awaitable[Any]], **arguments: Any) -> Any:
+    async def _call(self, function: Callable[..., Any], **arguments: Any) -> Any:
+        # Not litellm's async functions: they leave a client with open connections to the garbage collector each time.
         try:
-            return await function(**arguments)
+            return await asyncio.to_thread(function, **arguments)
         except Exception as error:  # noqa: BLE001  (a boundary: litellm raises classes of several libraries)
             raise self._fault_of(error) from None
 
