@@ -196,6 +196,10 @@ class TargetContext(Generic[AttrsT]):
         return self._target.label
 
     @property
+    def rule(self) -> str:
+        return self._target.rule.name
+
+    @property
     def attrs(self) -> Any:
         return self._target.attrs
 

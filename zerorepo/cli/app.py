@@ -38,6 +38,14 @@ Unsafe = Annotated[
 NoWait = Annotated[
     bool, typer.Option("--no-wait", help="Do not wait for answers of people: list what is open and stop.")
 ]
+Refresh = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--refresh",
+        metavar="PATTERN",
+        help="Ask models again for these targets, although there are answers; repeatable.",
+    ),
+]
 AsJson = Annotated[
     bool, typer.Option("--json", help="End with one JSON object on stdout; everything else goes to stderr.")
 ]
@@ -81,8 +89,8 @@ def _globals(
 @app.command()
 def build(
     targets: Targets = None, jobs: Jobs = None, keep_going: KeepGoing = False, dry_run: DryRun = False, locked: Locked = False,
-    overwrite: Overwrite = False, unsafe: Unsafe = False, no_wait: NoWait = False, as_json: AsJson = False, quiet: Quiet = False,
-    events: Events = None, profile: ProfileFile = None, watch: Watch = False,
+    overwrite: Overwrite = False, unsafe: Unsafe = False, no_wait: NoWait = False, refresh: Refresh = None,
+    as_json: AsJson = False, quiet: Quiet = False, events: Events = None, profile: ProfileFile = None, watch: Watch = False,
 ) -> None:  # fmt: skip
     """Build targets: run what their inputs require, take the rest from the cache."""
     from zerorepo.cli.build_cmd import Request, run, to_options
@@ -99,14 +107,24 @@ def build(
     if watch:
         raise typer.Exit(_watch(targets, as_json=as_json, quiet=quiet))
     raise typer.Exit(
-        run(Request(targets or [], options, as_json=as_json, quiet=quiet, events_file=events, profile_file=profile))
+        run(
+            Request(
+                targets or [],
+                options,
+                refresh=refresh or [],
+                as_json=as_json,
+                quiet=quiet,
+                events_file=events,
+                profile_file=profile,
+            )
+        )
     )
 
 
 @app.command()
 def test(
     targets: Targets = None, jobs: Jobs = None, keep_going: KeepGoing = False, dry_run: DryRun = False, locked: Locked = False,
-    unsafe: Unsafe = False, no_wait: NoWait = False, as_json: AsJson = False, quiet: Quiet = False,
+    unsafe: Unsafe = False, no_wait: NoWait = False, refresh: Refresh = None, as_json: AsJson = False, quiet: Quiet = False,
     events: Events = None, profile: ProfileFile = None, watch: Watch = False,
 ) -> None:  # fmt: skip
     """Build the test targets that match, and report their verdicts."""
@@ -122,6 +140,7 @@ def test(
             Request(
                 targets or [],
                 options,
+                refresh=refresh or [],
                 tests_only=True,
                 as_json=as_json,
                 quiet=quiet,

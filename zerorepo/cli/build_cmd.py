@@ -11,14 +11,14 @@ import signal
 import threading
 import time
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 from zerorepo import snapshot
 from zerorepo.cli import watched
 from zerorepo.cli.build_report import Report, failure_json, report_dry_run
-from zerorepo.cli.common import GLOBALS, current_package, emit_json, load_workspace, patterns, start_folder
+from zerorepo.cli.common import GLOBALS, current_package, emit_json, load_workspace, patterns, say, start_folder
 from zerorepo.cli.profile import Profile
 from zerorepo.cli.progress import make_display
 from zerorepo.cli.summary import Summary
@@ -27,7 +27,7 @@ from zerorepo.engine import BuildOptions, BuildResult, Engine
 from zerorepo.errors import ExitCode, Interrupted, NoTestsFound, UsageError, ZeroRepoError
 from zerorepo.estimate import Estimate, estimate, learn
 from zerorepo.events import SCHEMA_VERSION, EventStream
-from zerorepo.label import Label, Pattern
+from zerorepo.label import Label, Pattern, chosen
 from zerorepo.looked_at import Look, LookedAt
 from zerorepo.settled import QUIET_NS
 from zerorepo.target import TestReport
@@ -42,6 +42,7 @@ class Request:
 
     targets: list[str]
     options: BuildOptions
+    refresh: list[str] = field(default_factory=list)
     tests_only: bool = False
     as_json: bool = False
     quiet: bool = False
@@ -69,6 +70,7 @@ def _run(request: Request, events: EventStream, summary: Summary) -> ExitCode:
     workspace.check_settings()
     texts = request.targets or (["//..."] if request.tests_only or not current_package(workspace) else ["..."])
     wanted = patterns(workspace, texts)
+    request.options = dataclasses.replace(request.options, refresh=patterns(workspace, request.refresh))
     log = _open(request.events_file, "events")
     profile_out = _open(request.profile_file, "profile")
     profile = Profile(time.time()) if profile_out else None
@@ -90,6 +92,9 @@ def _run(request: Request, events: EventStream, summary: Summary) -> ExitCode:
             log.close()
         if profile and profile_out:  # of a build that failed or was interrupted, too: that is when one wants to see it
             profile.write(profile_out, built)
+    seen = [*result.build.built, *result.build.failed, *result.build.skipped, *result.build.would_run]
+    if request.refresh and not any(chosen(label, request.options.refresh) for label in seen):
+        say(f"--refresh {' '.join(request.refresh)}: no target of this build matches")
     if request.tests_only and not result.matched and not result.build.failed:
         raise NoTestsFound(f"No test targets match {' '.join(texts)}")
     as_text = not request.as_json and not request.quiet
@@ -97,7 +102,7 @@ def _run(request: Request, events: EventStream, summary: Summary) -> ExitCode:
         return report_dry_run(result.build, result.estimate, as_json=request.as_json)
     report = Report(result.build, result.tests, summary, request.options)
     code = report.show(as_json=request.as_json, as_text=as_text, tests_only=request.tests_only)
-    if code is ExitCode.OK and result.looked_at is not None:
+    if code is ExitCode.OK and not request.refresh and result.looked_at is not None:
         _save_snapshot(workspace, request, report, result.looked_at)
     return code
 
@@ -194,7 +199,7 @@ async def _settle(
         look.begin()
     events, told = EventStream(), Summary()
     events.subscribe(told)
-    async with Engine(workspace, dataclasses.replace(request.options, settling=True), events) as engine:
+    async with Engine(workspace, dataclasses.replace(request.options, settling=True, refresh=()), events) as engine:
         if look:
             look.begun(engine)
         matched = await engine.match(wanted, tests_only=request.tests_only)

@@ -15,6 +15,7 @@ from zerorepo.engine import BuildOptions, BuildResult
 from zerorepo.errors import ExitCode, ZeroRepoError
 from zerorepo.estimate import Estimate
 from zerorepo.label import Label
+from zerorepo.redaction import redact
 from zerorepo.target import Outcome, TestReport
 
 
@@ -113,12 +114,12 @@ def failure_json(label: Label | None, error: BaseException) -> dict[str, Any]:
     if isinstance(error, ZeroRepoError):
         return {
             "label": str(label) if label else None,
-            "error": error.message,
+            "error": redact(error.message),
             "where": error.where,
-            "hint": error.hint,
+            "hint": redact(error.hint) if error.hint else None,
             "origin": str(error.origin),
         }
-    return {"label": str(label) if label else None, "error": str(error)}
+    return {"label": str(label) if label else None, "error": redact(str(error))}
 
 
 def _test_json(report: TestReport) -> dict[str, Any]:
