@@ -74,9 +74,22 @@ def _ours() -> set[int]:
         top = pid
         while parents.get(top, 0) in sandboxed:
             top = parents[top]
-        if parents.get(top, 0) in (0, 1, os.getpid()):
+        # A resident worker and its launcher are meant to stay; what the worker forked is not.
+        resident = pid == top or parents.get(pid) == top
+        if parents.get(top, 0) in (0, 1, os.getpid()) and not (resident and _is_worker(top)):
             found.add(pid)
     return found
+
+
+def _is_worker(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return parent_is_us(pid) and b"zerorepo_inside.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
+
+
+def parent_is_us(pid: int) -> bool:
+    """Whether this process started it: a worker of a builder that ended is a leftover."""
+    return f"\nPPid:\t{os.getpid()}\n" in Path(f"/proc/{pid}/status").read_text()
 
 
 def classify(kind: str, run: TestRun, limits: Limits, seconds: float, leftovers: set[int]) -> str:

@@ -17,12 +17,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from zerorepo.errors import EnvironmentFailure
-from zerorepo_sandbox import seccomp, staging, tree
+from zerorepo_sandbox import environment, seccomp, staging, tree
 from zerorepo_sandbox.limits import Limits
 from zerorepo_sandbox.process import supervise
+from zerorepo_sandbox.resident import start_resident
 from zerorepo_sandbox.settings import BUBBLEWRAP
 from zerorepo_sandbox.staging import Stage, everyone_reaches
-from zerorepo_sandbox.tier import Capture, Ended, Place, World
+from zerorepo_sandbox.tier import Capture, Ended, Place, Resident, World
 
 _OUTSIDE_ID = 64999
 """The ordinary user and group that we become when we are root; they own nothing."""
@@ -31,6 +32,8 @@ _MARK = "zerorepo-sandbox"
 """Host name within a world; in the launcher's arguments it shows whose it is."""
 _WORK, _TMP, _SHM = "/work", "/tmp", "/dev/shm"
 _SHM_MB = 16
+_WORKERS_OWN = Limits(disk_mb=1)
+"""What a resident worker may write outside the worlds that it makes."""
 _PASSWD = f"sandbox:x:{_INSIDE_ID}:{_INSIDE_ID}:sandbox:/tmp:/bin/sh\n".encode()
 _INSTALL = (
     "install it with `bash scripts/install-system-packages.sh` (Debian, Ubuntu: the package bubblewrap)\n"
@@ -42,6 +45,7 @@ class Bubblewrap:
     """See the head of this file."""
 
     name = BUBBLEWRAP
+    python = environment.python()
 
     def __init__(self) -> None:
         self._bwrap = shutil.which("bwrap") or ""
@@ -88,6 +92,22 @@ class Bubblewrap:
     @asynccontextmanager
     async def place(self, world: World, limits: Limits) -> AsyncIterator[Place]:
         """The world is made anew by each run and is gone with it; there is nothing to prepare or to clear away."""
+        launch, world = await self._launch(world)
+        yield _BubblewrapPlace(launch, world, limits)
+
+    async def resident(self, world: World, argv: Sequence[str], env: Mapping[str, str], most: Limits) -> Resident:
+        """It makes namespaces within its own for each request, and filters system calls itself once it has."""
+        launch, world = await self._launch(world)
+        passwd = _as_pipe(_PASSWD)
+        try:
+            return await start_resident(
+                [*launch, *_arguments(world, _WORKERS_OWN, passwd, None), *argv], env, [passwd], isolate="namespaces"
+            )
+        finally:
+            os.close(passwd)
+
+    async def _launch(self, world: World) -> tuple[list[str], World]:
+        """The start of a command line that makes such a world, and the world as it is seen from there."""
         launch: list[str] = []
         shows = world.shows
         if self._as_root:
@@ -96,7 +116,7 @@ class Bubblewrap:
             if not all(everyone_reaches(path) for path in shows.values()):
                 stage = await self._stage(shows)
                 launch, shows = [*stage.command, *launch], stage.shows
-        yield _BubblewrapPlace([*launch, self._bwrap], replace(world, shows=shows), limits)
+        return [*launch, self._bwrap], replace(world, shows=shows)
 
     async def _stage(self, shows: Mapping[str, Path]) -> Stage:
         key = tuple(shows.values())
@@ -134,7 +154,7 @@ class _BubblewrapPlace:
             filter_fd = seccomp.as_descriptor()
             if filter_fd is not None:
                 fds.append(filter_fd)
-            command = [*self._launch, *self._arguments(fds[0], filter_fd), *argv]
+            command = [*self._launch, *_arguments(self._world, self._limits, fds[0], filter_fd), *argv]
             return await supervise(
                 command,
                 stdin=stdin,
@@ -150,32 +170,33 @@ class _BubblewrapPlace:
             for fd in fds:
                 os.close(fd)
 
-    def _arguments(self, passwd_fd: int, filter_fd: int | None) -> list[str]:
-        """Of the bubblewrap that makes the world."""
-        # The first process is the runner itself: it cannot be killed from within, and there is no other reaper to attack.
-        args = ["--unshare-all", "--die-with-parent", "--new-session", "--as-pid-1", "--hostname", _MARK]
-        args += ["--uid", str(_INSIDE_ID), "--gid", str(_INSIDE_ID)]
-        for folder in self._world.system:
-            path = Path(folder)
-            if path.is_symlink():
-                args += ["--symlink", str(path.readlink()), folder]
-            elif path.exists():
-                args += ["--ro-bind", folder, folder]
-        for inside, path in self._world.shows.items():
-            args += ["--ro-bind", str(path), inside]
-        for folder in self._world.hides:
-            if Path(folder).is_dir():
-                args += ["--size", "4096", "--tmpfs", folder, "--remount-ro", folder]
-        args += ["--ro-bind-try", "/etc/alternatives", "/etc/alternatives"]
-        args += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache", "--file", str(passwd_fd), "/etc/passwd"]
-        disk = str(self._limits.disk_mb << 20)
-        args += ["--proc", "/proc", "--dev", "/dev", "--size", str(_SHM_MB << 20), "--tmpfs", _SHM]
-        args += ["--remount-ro", "/dev", "--size", disk, "--tmpfs", _TMP, "--size", disk, "--tmpfs", _WORK]
-        # Last, since mount points are made in it; left writable it would be a disk without a size.
-        args += ["--remount-ro", "/", "--chdir", _WORK]
-        if filter_fd is not None:
-            args += ["--seccomp", str(filter_fd)]
-        return args
+
+def _arguments(world: World, limits: Limits, passwd_fd: int, filter_fd: int | None) -> list[str]:
+    """Of the bubblewrap that makes the world."""
+    # The first process is the runner itself: it cannot be killed from within, and there is no other reaper to attack.
+    args = ["--unshare-all", "--die-with-parent", "--new-session", "--as-pid-1", "--hostname", _MARK]
+    args += ["--uid", str(_INSIDE_ID), "--gid", str(_INSIDE_ID)]
+    for folder in world.system:
+        path = Path(folder)
+        if path.is_symlink():
+            args += ["--symlink", str(path.readlink()), folder]
+        elif path.exists():
+            args += ["--ro-bind", folder, folder]
+    for inside, path in world.shows.items():
+        args += ["--ro-bind", str(path), inside]
+    for folder in world.hides:
+        if Path(folder).is_dir():
+            args += ["--size", "4096", "--tmpfs", folder, "--remount-ro", folder]
+    args += ["--ro-bind-try", "/etc/alternatives", "/etc/alternatives"]
+    args += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache", "--file", str(passwd_fd), "/etc/passwd"]
+    disk = str(limits.disk_mb << 20)
+    args += ["--proc", "/proc", "--dev", "/dev", "--size", str(_SHM_MB << 20), "--tmpfs", _SHM]
+    args += ["--remount-ro", "/dev", "--size", disk, "--tmpfs", _TMP, "--size", disk, "--tmpfs", _WORK]
+    # Last, since mount points are made in it; left writable it would be a disk without a size.
+    args += ["--remount-ro", "/", "--chdir", _WORK]
+    if filter_fd is not None:
+        args += ["--seccomp", str(filter_fd)]
+    return args
 
 
 def _as_pipe(data: bytes) -> int:

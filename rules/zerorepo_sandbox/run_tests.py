@@ -5,6 +5,7 @@ Knows nothing of where the files come from.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from typing import ClassVar
@@ -16,15 +17,17 @@ from zerorepo.digest import Digest
 from zerorepo.errors import ActionFailed
 from zerorepo.target import Outcome, TestReport
 from zerorepo.values import Value
-from zerorepo_sandbox import environment
+from zerorepo_sandbox import environment, seccomp
 from zerorepo_sandbox.limits import Limits, Verdict
-from zerorepo_sandbox.report import Judged, judge
+from zerorepo_sandbox.pool import Kind
+from zerorepo_sandbox.report import Judged, judge, judge_run
 from zerorepo_sandbox.screen import screen_files
 from zerorepo_sandbox.service import Sandbox
 from zerorepo_sandbox.settings import UNSAFE
-from zerorepo_sandbox.tier import Capture, Place
+from zerorepo_sandbox.tier import Capture
 
-_START = "from zerorepo_inside.runner import main; main()"
+_START = "import sys; from zerorepo_inside.worker import main; main(sys.argv[1])"
+_WORK, _TMP = "/work", "/tmp"
 _GRACE_S = 3.0
 """The runner keeps the time limit and can then say what was running; this much later the world is ended from outside."""
 _STDERR_CAP = 1 << 20
@@ -50,10 +53,11 @@ class RunTests(Action):
     """Run pytest. A failing test, a crash or a limit is a result; only a sandbox that does not work is an error.
 
     The work folder is the current one and, with its ``src`` if there is one, on ``sys.path``. No configuration file of pytest
-    is read and no plugin loaded; ``conftest.py`` is. ``seed`` is Python's hash seed and, other than 0, shuffles the tests.
+    is read and no plugin loaded; ``conftest.py`` is. ``seed``, other than 0, shuffles the tests; Python's hash seed is always 0.
     """
 
     mnemonic: ClassVar[str] = "RunTests"
+    key_version: ClassVar[int] = 2
     result: ClassVar[type[ActionResult]] = TestRun
 
     files: Mapping[str, Digest]
@@ -92,24 +96,36 @@ class RunTests(Action):
         sandbox = await context.service(Sandbox)
         tier = await sandbox.tier(self.tier, context)
         world = environment.test_world(await sandbox.site())
-        outer = self.limits.model_copy(update={"wall_s": self.limits.wall_s + _GRACE_S})
         answer_cap = (2 * self.limits.report_kb << 10) + (1 << 20)
+        kind = Kind(tier, world, self._argv(tier.python, "namespaces"), _env(_TMP, environment.SITE))
+        if tier.name != UNSAFE:
+            request = self._request(_WORK, _TMP, files, capture, count_processes=True)
+            longest = self.limits.wall_s + _GRACE_S
+            answer = await sandbox.pool.ask(kind, request, longest_s=longest, largest=answer_cap)
+            return self.outcome(judge(answer, {}))
+        outer = self.limits.model_copy(update={"wall_s": self.limits.wall_s + _GRACE_S})
         async with tier.place(world, self.limits) as place:
+            request = self._request(place.work, place.tmp, files, capture, count_processes=place.counts_processes)
             ended = await place.run(
-                (environment.python(), "-s", "-S", "-B", "-P", "-c", _START),
-                stdin=self._request(place, files, capture),
-                env=self._env(place),
+                self._argv(tier.python, "none"),
+                stdin=len(request).to_bytes(4, "big") + request,
+                env=_env(place.tmp, place.path(environment.SITE)),
                 limits=outer,
                 capture=Capture(stdout=answer_cap, stderr=_STDERR_CAP),
             )
-            return self.outcome(judge(ended, {place.work: "/work", place.tmp: "/tmp"}))
+            return self.outcome(judge_run(ended, {place.work: "/work", place.tmp: "/tmp"}))
 
-    def _request(self, place: Place, files: Mapping[str, bytes], capture: bool) -> bytes:
+    def _argv(self, python: str, isolate: str) -> tuple[str, ...]:
+        return (python, "-s", "-S", "-B", "-P", "-c", _START, isolate)
+
+    def _request(
+        self, work: str, tmp: str, files: Mapping[str, bytes], capture: bool, *, count_processes: bool
+    ) -> bytes:
         header = {
-            "work": place.work,
-            "tmp": place.tmp,
-            "isolated": self.tier != UNSAFE,
-            "count_processes": place.counts_processes,
+            "work": work,
+            "tmp": tmp,
+            "count_processes": count_processes,
+            "filter": base64.b64encode(seccomp.program() or b"").decode(),
             "tests": self.tests,
             "coverage": self.coverage,
             "seed": self.seed,
@@ -118,23 +134,6 @@ class RunTests(Action):
             "files": [(path, len(content)) for path, content in files.items()],
         }
         return b"".join((json.dumps(header).encode(), b"\n", *files.values()))
-
-    def _env(self, place: Place) -> dict[str, str]:
-        return {
-            "PATH": environment.search_path(),
-            "HOME": place.tmp,
-            "TMPDIR": place.tmp,
-            "USER": "sandbox",
-            "LOGNAME": "sandbox",
-            "LANG": "C.UTF-8",
-            "LC_ALL": "C.UTF-8",
-            "TZ": "UTC",
-            "COLUMNS": "80",
-            "PYTHONPATH": place.path(environment.SITE),
-            "PYTHONHASHSEED": str(self.seed),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        }
 
     def outcome(self, judged: Judged) -> TestRun:
         """The result for a verdict."""
@@ -148,3 +147,21 @@ class RunTests(Action):
         )
         lines = {path: FileCoverage(executed=done, missing=left) for path, (done, left) in judged.coverage.items()}
         return TestRun(report=report, coverage=lines)
+
+
+def _env(tmp: str, site: str) -> dict[str, str]:
+    return {
+        "PATH": environment.search_path(),
+        "HOME": tmp,
+        "TMPDIR": tmp,
+        "USER": "sandbox",
+        "LOGNAME": "sandbox",
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        "COLUMNS": "80",
+        "PYTHONPATH": site,
+        "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }

@@ -1,6 +1,6 @@
-"""The build's one sandbox: the tiers, checked once, and the environment for tests, made once. Knows nothing of actions' fields.
+"""The build's one sandbox: the tiers, checked once, the environment for tests, made once, and the pool of resident workers.
 
-A pool of resident workers will live here; whoever runs something asks for a tier and a place and will not notice.
+Knows nothing of actions' fields.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from zerorepo.action import ActionContext
 from zerorepo.errors import InternalError
 from zerorepo_sandbox import environment
 from zerorepo_sandbox.bubblewrap import Bubblewrap
+from zerorepo_sandbox.pool import Pool
 from zerorepo_sandbox.settings import BUBBLEWRAP, UNSAFE
 from zerorepo_sandbox.tier import Tier
 from zerorepo_sandbox.unsafe import Unsafe
@@ -23,6 +24,7 @@ class Sandbox:
     def __init__(self, state_dir: Path) -> None:
         self._state_dir = state_dir
         self._tiers: dict[str, Tier] = {BUBBLEWRAP: Bubblewrap(), UNSAFE: Unsafe()}
+        self.pool = Pool()
         self._site: Path | None = None
         self._lock = asyncio.Lock()
 
@@ -32,7 +34,8 @@ class Sandbox:
         return cls(context.state_dir)
 
     async def close(self) -> None:
-        """Every run has ended with the action that asked for it; only what the tiers keep is left to release."""
+        """Every run has ended with the action that asked for it; the workers and what the tiers keep are left to release."""
+        await self.pool.close()
         for tier in self._tiers.values():
             await tier.close()
 

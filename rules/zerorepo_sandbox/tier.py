@@ -94,6 +94,9 @@ class Resident(Protocol):
     def alive(self) -> bool:
         """Whether it has not ended, as far as can be known without asking it."""
 
+    def last_words(self) -> str:
+        """What it, or what started it, wrote to its error stream; known after ``end``."""
+
 
 class Tier(Protocol):
     """A kind of isolation."""
@@ -111,7 +114,9 @@ class Tier(Protocol):
     def place(self, world: World, limits: Limits) -> AbstractAsyncContextManager[Place]:
         """A fresh place, gone when the context is left."""
 
-    async def resident(self, world: World, argv: Sequence[str], env: Mapping[str, str], most: Limits) -> Resident | None:
+    async def resident(
+        self, world: World, argv: Sequence[str], env: Mapping[str, str], most: Limits
+    ) -> Resident | None:
         """Start a resident worker; ``most`` is the most that any of its requests may use.
 
         It must end when this process ends, however that ends. None: this tier runs each request in a place of its own.

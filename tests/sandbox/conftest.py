@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,21 +35,23 @@ def context(state_dir: Path, tier: str) -> Iterator[MemoryContext]:
     """An action context."""
     made = MemoryContext(state_dir, unsafe=tier == "unsafe")
     yield made
-    asyncio.run(made.close())
+    made.end()
 
 
 @pytest.fixture
 def run_tests(context: MemoryContext, tier: str) -> Callable[..., TestRun]:
-    """Run a test module, or several files, through the action. ``screened=False`` leaves the screen out."""
+    """Run a test module, or several files, through the action. ``screened=False`` leaves the screen out, and then
+    ``capture=False`` keeps what tests print.
+    """
 
-    def run(source: str | dict[str, str], *, screened: bool = True, **fields: Any) -> TestRun:
+    def run(source: str | dict[str, str], *, screened: bool = True, capture: bool = True, **fields: Any) -> TestRun:
         files = {"test_it.py": source} if isinstance(source, str) else source
         fields.setdefault("tests", tuple(path for path in files if path.rpartition("/")[2].startswith("test_")))
         action = RunTests(files=context.put(files), tier=tier, environment=environment_id(), **fields)
         if screened:
-            return asyncio.run(action.execute(context))
+            return context.run(action.execute(context))
         encoded = {path: text.encode() for path, text in files.items()}
-        return asyncio.run(action.run_unscreened(context, encoded))
+        return context.run(action.run_unscreened(context, encoded, capture=capture))
 
     return run
 
@@ -61,6 +62,6 @@ def run_command(context: MemoryContext, tier: str) -> Callable[..., CommandResul
 
     def run(cmd: str, files: dict[str, str] | None = None, outs: tuple[str, ...] = (), **fields: Any) -> CommandResult:
         action = RunCommand(cmd=cmd, files=context.put(files or {}), outs=outs, tier=tier, **fields)
-        return asyncio.run(action.execute(context))
+        return context.run(action.execute(context))
 
     return run

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ both_tiers = pytest.mark.parametrize("tier", ["bubblewrap", "unsafe"], indirect=
 
 
 class MemoryContext:
-    """See ``zerorepo.action.ActionContext``; services live until ``close``."""
+    """See ``zerorepo.action.ActionContext``; services live until ``close``, on one event loop like those of a build."""
 
     def __init__(self, state_dir: Path, **options: Any) -> None:
         self.label = Label("", "test")
@@ -25,6 +27,16 @@ class MemoryContext:
         self.options = options
         self.blobs: dict[Digest, bytes] = {}
         self.services: dict[type, Any] = {}
+        self._runner = asyncio.Runner()
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run it on the context's own event loop."""
+        return self._runner.run(coroutine)
+
+    def end(self) -> None:
+        """Close the services, and the event loop."""
+        self.run(self.close())
+        self._runner.close()
 
     def read(self, digest: Digest) -> bytes:
         return self.blobs[digest]

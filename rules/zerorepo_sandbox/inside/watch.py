@@ -1,0 +1,74 @@
+"""What the processes of one request use together, seen from the worker. Knows nothing of who they are.
+
+The kernel's own limits are for one process each; here they are added up, some forty times a second.
+"""
+
+# ruff: noqa: PTH123
+# Os.path alone: what is loaded here is paid for in every run.
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+POLL_S = 0.025
+"""A process can touch about 1 GB in a second, so this is an overshoot of some 25 MB for each core."""
+_MEMORY_FIELDS = (b"RssAnon:", b"RssShmem:", b"VmSwap:")
+_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+_FULL = 4
+"""Blocks or files that may be left in a file system that counts as full."""
+
+
+class Watch:
+    """The limits of one request, and the most that was seen."""
+
+    def __init__(self, limits: Mapping[str, Any], started: float) -> None:
+        self.limits = limits
+        self.started = started
+        self.cpu_s = 0.0
+        self.waited_s = 0.0
+        """How long its processes were ready to run and did not get a processor."""
+
+    def exceeded(self, pids: Iterable[int], disks: Sequence[int]) -> str | None:
+        """The first limit that these processes are over, and open file systems too; None when all is well."""
+        memory_kb = tasks = 0
+        cpu_s = waited_s = 0.0
+        for pid in pids:
+            try:
+                with open(f"/proc/{pid}/status", "rb") as file:
+                    status = file.read()
+                with open(f"/proc/{pid}/stat", "rb") as file:
+                    fields = file.read().rpartition(b") ")[2].split()
+                with open(f"/proc/{pid}/schedstat", "rb") as file:
+                    waited_s += int(file.read().split()[1]) / 1e9
+            except (OSError, IndexError):
+                continue
+            # Its own time and that of its children that have ended.
+            cpu_s += sum(map(int, fields[11:15])) * _TICK_S
+            tasks += int(fields[17])
+            for line in status.splitlines():
+                if line.startswith(_MEMORY_FIELDS):
+                    memory_kb += int(line.split()[1])
+        self.cpu_s, self.waited_s = max(self.cpu_s, cpu_s), max(self.waited_s, waited_s)
+        if memory_kb > self.limits["memory_mb"] << 10:
+            return "memory"
+        if cpu_s > self.limits["cpu_s"]:
+            return "cpu"
+        if tasks >= self.limits["processes"]:
+            return "processes"
+        return "disk" if self._disk_is_full(disks) else None
+
+    def starved(self, now: float) -> bool:
+        """Whether it got so little of the machine that a reached time limit says more of the machine than of the code."""
+        wall_s = now - self.started
+        return self.cpu_s < wall_s / 2 and self.waited_s > wall_s / 4
+
+    def _disk_is_full(self, disks: Sequence[int]) -> bool:
+        used = 0
+        for fd in disks:
+            seen = os.fstatvfs(fd)
+            if seen.f_bavail < _FULL or seen.f_ffree < _FULL:
+                return True
+            used += seen.f_files - seen.f_ffree
+        return used > int(self.limits["inodes"])

@@ -1,0 +1,163 @@
+"""A fresh world for one request, made within the world of the worker. Knows nothing of tests or of what a request is.
+
+``namespaces``: user, process, mount and IPC namespaces of its own, with empty file systems in memory; the kernel ends all of it
+with its first process. ``users``: a user of its own, for a worker that is root in a container; what that user left is killed and
+removed by a process that becomes that user once more. ``processes``: everything but the worker is killed and the shared folders
+are cleared. ``none``: nothing; somebody else has made the world for this one request.
+"""
+
+# ruff: noqa: PTH101, PTH103, PTH108, PTH112, PTH114, PTH118, PTH120, PTH123, PTH208
+# Os.path alone: what is loaded here is paid for in every run.
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from . import lockdown
+
+NAMESPACES, USERS, PROCESSES, NONE = "namespaces", "users", "processes", "none"
+_NEWNS, _NEWIPC, _NEWUSER, _NEWPID = 0x20000, 0x8000000, 0x10000000, 0x20000000
+_NOSUID, _NODEV, _NOEXEC, _RDONLY, _REMOUNT, _BIND, _REC, _PRIVATE = 2, 4, 8, 1, 32, 0x1000, 0x4000, 0x40000
+_SHM = "/dev/shm"
+_SHM_MB = 16
+_FIRST_USER, _USERS = 100_000, 50_000
+_GONE_S = 5.0
+
+
+def leave_for_new() -> None:
+    """Unshare all that a request has of its own. The next child is the first process of the new process namespace."""
+    lockdown.set_readable(True)  # else /proc/self/uid_map is not ours to write
+    user, group = os.getuid(), os.getgid()
+    lockdown.check(lockdown.LIBC.unshare(_NEWUSER | _NEWNS | _NEWPID | _NEWIPC), "unshare")
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
+        fd = os.open(f"/proc/self/{name}", os.O_WRONLY)
+        os.write(fd, text.encode())
+        os.close(fd)
+
+
+def mount_fresh(work: str, tmp: str, limits: Mapping[str, Any]) -> tuple[str, ...]:
+    """Put empty file systems in place of all that can be written, and a view of the new processes. The former's paths."""
+    _mount("none", "/", None, _REC | _PRIVATE)
+    sizes = {work: limits["disk_mb"], tmp: limits["disk_mb"], _SHM: _SHM_MB}
+    for path, megabytes in sizes.items():
+        if os.path.isdir(path):
+            options = f"size={int(megabytes)}m,nr_inodes={int(limits['inodes'])},mode=1777"
+            _mount("tmpfs", path, "tmpfs", _NOSUID | _NODEV, options)
+    _mount("proc", "/proc", "proc", _NOSUID | _NODEV | _NOEXEC)
+    return tuple(path for path in sizes if os.path.isdir(path))
+
+
+def make_read_only(path: str) -> None:
+    """Of a file system that ``mount_fresh`` put in place."""
+    _mount("none", path, None, _REMOUNT | _BIND | _RDONLY | _NOSUID | _NODEV)
+
+
+def _mount(source: str, target: str, kind: str | None, flags: int, options: str | None = None) -> None:
+    arguments = [None if text is None else text.encode() for text in (source, target, kind, options)]
+    lockdown.check(
+        lockdown.LIBC.mount(arguments[0], arguments[1], arguments[2], flags, arguments[3]), f"mount {target}"
+    )
+
+
+def user_of(turn: int) -> int:
+    """The user of the request with this number."""
+    return _FIRST_USER + turn % _USERS
+
+
+def become(user: int) -> None:
+    """Be that user and no other, for good."""
+    os.setgroups([])
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
+
+
+def write_files(work: str, files: Mapping[str, bytes]) -> None:
+    """Inputs, read-only: a test that writes beside its sources would not be the same twice."""
+    folders = {work}
+    for path, content in files.items():
+        target = os.path.join(work, path)
+        folder = os.path.dirname(target)
+        os.makedirs(folder, exist_ok=True)
+        while folder not in folders:
+            folders.add(folder)
+            folder = os.path.dirname(folder)
+        fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
+        with open(fd, "wb") as file:
+            file.write(content)
+    for folder in folders:
+        os.chmod(folder, 0o555)
+
+
+def others() -> list[int]:
+    """Every process of the worker's world but the worker itself and the first."""
+    mine = {1, os.getpid()}
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) not in mine]
+
+
+def count() -> int:
+    """Processes of the caller's namespace, itself included."""
+    return sum(name.isdigit() for name in os.listdir("/proc"))
+
+
+def wait_until_empty() -> bool:
+    """Collect children until nobody but us is left; False when somebody stays."""
+    end = time.monotonic() + _GONE_S
+    while True:
+        _collect()
+        left = others()
+        if not left:
+            return True
+        if time.monotonic() > end:
+            return False
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.001)
+
+
+def clear_as(user: int, folders: tuple[str, ...]) -> None:
+    """Kill and remove, as that user, everything of that user's."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            become(user)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(-1, signal.SIGKILL)
+            clear(folders)
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+
+
+def clear(folders: tuple[str, ...]) -> None:
+    """Remove what is in these folders, also where permissions were taken away."""
+
+    def unlock(function: Any, path: str, _: Any) -> None:
+        with contextlib.suppress(OSError):
+            os.chmod(os.path.dirname(path), 0o700)
+            if not os.path.islink(path):
+                os.chmod(path, 0o700)
+            function(path)
+
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            os.chmod(folder, 0o700)
+        with contextlib.suppress(OSError):
+            for name in os.listdir(folder):
+                path = os.path.join(folder, name)
+                if os.path.isdir(path) and not os.path.islink(path):
+                    shutil.rmtree(path, onerror=unlock)
+                else:
+                    os.unlink(path)
+
+
+def _collect() -> None:
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
