@@ -23,7 +23,6 @@ from zerorepo_sandbox.pool import Kind
 from zerorepo_sandbox.report import Judged, judge, judge_run
 from zerorepo_sandbox.screen import screen_files
 from zerorepo_sandbox.service import Sandbox
-from zerorepo_sandbox.settings import UNSAFE
 from zerorepo_sandbox.tier import Capture
 
 _START = "import sys; from zerorepo_inside.worker import main; main(sys.argv[1])"
@@ -97,9 +96,10 @@ class RunTests(Action):
         tier = await sandbox.tier(self.tier, context)
         world = environment.test_world(await sandbox.site())
         answer_cap = (2 * self.limits.report_kb << 10) + (1 << 20)
-        kind = Kind(tier, world, self._argv(tier.python, "namespaces"), _env(_TMP, environment.SITE))
-        if tier.name != UNSAFE:
-            request = self._request(_WORK, _TMP, files, capture, count_processes=True)
+        kind = Kind(tier, world, self._argv(tier.python, tier.isolate), _env(_TMP, environment.SITE), self.limits)
+        if tier.isolate != "none":
+            filter_ = seccomp.program(shared_ipc=tier.isolate != "namespaces") or b""
+            request = self._request(_WORK, _TMP, files, capture, count_processes=True, filter_=filter_)
             longest = self.limits.wall_s + _GRACE_S
             answer = await sandbox.pool.ask(kind, request, longest_s=longest, largest=answer_cap)
             return self.outcome(judge(answer, {}))
@@ -119,13 +119,20 @@ class RunTests(Action):
         return (python, "-s", "-S", "-B", "-P", "-c", _START, isolate)
 
     def _request(
-        self, work: str, tmp: str, files: Mapping[str, bytes], capture: bool, *, count_processes: bool
+        self,
+        work: str,
+        tmp: str,
+        files: Mapping[str, bytes],
+        capture: bool,
+        *,
+        count_processes: bool,
+        filter_: bytes = b"",
     ) -> bytes:
         header = {
             "work": work,
             "tmp": tmp,
             "count_processes": count_processes,
-            "filter": base64.b64encode(seccomp.program() or b"").decode(),
+            "filter": base64.b64encode(filter_).decode(),
             "tests": self.tests,
             "coverage": self.coverage,
             "seed": self.seed,
