@@ -4,16 +4,19 @@ Each event is one line on a descriptor that only the runner reads, led by a numb
 first and last, must fail: when they do not, pytest is not what it was. Knows nothing of verdicts.
 """
 
-# ruff: noqa: PTH112, PTH113, PTH118
+# ruff: noqa: PTH109, PTH112, PTH113, PTH118, PTH123
 # Os.path alone: what is loaded here is paid for in every run.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import random
 import secrets
+import shutil
 import sys
+import tempfile
 import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -71,11 +74,10 @@ class Recorder:
     def _canary(self, session: pytest.Session) -> pytest.Item:
         secret, name = self._secret, f"test_{secrets.token_hex(6)}"
 
-        def fail() -> None:
-            raise AssertionError(secret)
-
         module = types.ModuleType(name)
-        setattr(module, name, fail)
+        # Compiled here, for pytest looks for the source of what fails, and would read and parse this file in each run.
+        exec(compile(f"def {name}():\n    raise AssertionError({secret!r})\n", f"{name}.py", "exec"), module.__dict__)
+        fail = getattr(module, name)
         collector = _CanaryModule.from_parent(session, path=session.path / f"{name}.py", nodeid=f"{name}.py")
         collector.namespace = module
         item: pytest.Item = pytest.Function.from_parent(collector, name=name, callobj=fail)
@@ -139,6 +141,28 @@ def run(request: Mapping[str, Any], report_fd: int, secret: str) -> None:
     if measure is not None:
         send({"event": "coverage", "files": measure()})
     send({"event": "end", "code": code, "canaries": recorder.canaries})
+
+
+def warm_up() -> None:
+    """Run once, here, what each fork will run: what pytest loads late and remembers is then there already."""
+    kept = list(sys.path)
+    work = tempfile.mkdtemp()
+    source = "def test_passing(tmp_path):\n    assert tmp_path\n\ndef test_failing():\n    assert [1] == [2]\n"
+    with open(f"{work}/test_warm_up_of_zerorepo.py", "w", encoding="utf-8") as file:
+        file.write(source)
+    null = os.open(os.devnull, os.O_WRONLY)
+    request = {"work": work, "tmp": work, "tests": [work], "coverage": [], "seed": 0, "capture": True}
+    here = os.getcwd()
+    os.chdir(work)
+    try:
+        run(request, null, "")
+    finally:
+        os.chdir(here)
+        os.close(null)
+        shutil.rmtree(work)
+        sys.path[:] = kept
+        sys.modules.pop("test_warm_up_of_zerorepo", None)
+        importlib.invalidate_caches()
 
 
 def _start_coverage(work: str, packages: Sequence[str]) -> Callable[[], dict[str, tuple[list[int], list[int]]]]:

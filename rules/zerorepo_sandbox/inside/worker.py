@@ -27,6 +27,8 @@ def main(isolate: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         # The builder ends us by closing the pipe or by killing us; ^C in a terminal is for it to decide about.
         signal.signal(number, signal.SIG_IGN)
+    if isolate != "none":
+        recorder.warm_up()
     gc.collect()
     gc.freeze()
     _say({"ready": True, "python": sys.version.split()[0], "pytest": pytest.__version__})
