@@ -191,6 +191,10 @@ def _connect() -> Any:
             hint="unset DOCKER_HOST, or set it to a unix:// socket",
         )
     try:
+        # First without the SDK, which leaves its socket open when nobody answers.
+        with socket.socket(socket.AF_UNIX) as first:
+            first.settimeout(_TIMEOUT_S)
+            first.connect(where.removeprefix("unix://"))
         client = docker.APIClient(base_url=where, version="auto", timeout=_TIMEOUT_S)
         client.ping()
     except (docker.errors.DockerException, OSError) as error:
@@ -261,8 +265,8 @@ def _start(client: Any, tag: str, spec: Spec) -> tuple[str, socket.socket]:
         try:
             # Before it starts, so that no byte is missed. Its input closes with this socket, and it ends when its input does.
             attached = client.attach_socket(name, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
-            raw = socket.socket(fileno=os.dup(attached.fileno()))
-            attached.close()
+            # Taken out of the SDK's connection, which would close it with the next collection of garbage.
+            raw = socket.socket(fileno=attached._sock.detach())
             client.start(name)
         except BaseException:
             _remove(client, name)

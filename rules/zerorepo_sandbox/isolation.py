@@ -10,14 +10,18 @@ from typing import Any
 from zerorepo.rule import RuleContext
 from zerorepo_sandbox.environment import TestEnvironment
 from zerorepo_sandbox.limits import Limits
-from zerorepo_sandbox.settings import UNSAFE, SandboxSettings
+from zerorepo_sandbox.settings import AUTO, UNSAFE, ChosenTier, SandboxSettings
 
 
-async def isolation(ctx: RuleContext[Any]) -> str:
-    """Name of the tier for the actions of this target; recorded, so that ``--unsafe`` never borrows a verdict or lends one."""
+async def isolation(ctx: RuleContext[Any], wanted: str = "") -> str:
+    """Name of the tier for the actions of this target; recorded, so that ``--unsafe`` never borrows a verdict or lends one.
+
+    ``wanted`` is what the target itself asks for; without it the workspace's setting counts.
+    """
     if await ctx.option("unsafe"):
         return UNSAFE
-    return (await ctx.setting("sandbox", SandboxSettings)).tier
+    tier = wanted or (await ctx.setting("sandbox", SandboxSettings)).tier
+    return tier if tier != AUTO else (await ctx.setting("sandbox_chosen", ChosenTier)).name
 
 
 async def test_environment(ctx: RuleContext[Any]) -> str:

@@ -142,6 +142,10 @@ class RunTests(Action):
         }
         return b"".join((json.dumps(header).encode(), b"\n", *files.values()))
 
+    def debug_env(self) -> dict[str, str]:
+        """The environment of the tests, for whoever runs them by hand in their world."""
+        return _env(_TMP, environment.SITE)
+
     def outcome(self, judged: Judged) -> TestRun:
         """The result for a verdict."""
         output = "\n".join(part for part in (judged.why, judged.output.strip("\n")) if part)

@@ -116,6 +116,12 @@ class Tier(Protocol):
     def place(self, world: World, limits: Limits) -> AbstractAsyncContextManager[Place]:
         """A fresh place, gone when the context is left."""
 
+    def entry(self, world: World, folder: Path, limits: Limits) -> str:
+        """The end of a shell script that runs ``"$@"`` in such a world, with ``$here/work`` and ``$here/tmp`` to be written to.
+
+        ``$here`` is ``folder``, in which it may put what it needs. For debugging: it needs a person, and no builder, to run it.
+        """
+
     async def resident(
         self, world: World, argv: Sequence[str], env: Mapping[str, str], most: Limits
     ) -> Resident | None:
