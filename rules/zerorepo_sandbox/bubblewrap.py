@@ -45,6 +45,7 @@ class Bubblewrap:
     """See the head of this file."""
 
     name = BUBBLEWRAP
+    isolate = "namespaces"
     python = environment.python()
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from zerorepo.errors import EnvironmentFailure, TransientFailure
 from zerorepo_sandbox.limits import Limits
@@ -36,14 +36,31 @@ class Kind:
     world: World
     argv: tuple[str, ...]
     env: Mapping[str, str]
+    most: Limits = field(default_factory=Limits)
+    """The most that any request may use, for tiers whose workers are of a size."""
 
     @property
     def key(self) -> str:
         """Equal for equal kinds."""
         shows = sorted((inside, str(path)) for inside, path in self.world.shows.items())
         return json.dumps(
-            [self.tier.name, shows, self.world.system, self.world.hides, self.argv, sorted(self.env.items())]
+            [
+                self.tier.name,
+                shows,
+                self.world.system,
+                self.world.hides,
+                self.argv,
+                sorted(self.env.items()),
+                self._size,
+            ]
         )
+
+    @property
+    def _size(self) -> list[int]:
+        """What is fixed when a worker starts; namespaces are made to measure for each request."""
+        if self.tier.isolate == "namespaces":
+            return []
+        return [self.most.memory_mb, self.most.disk_mb, self.most.inodes, self.most.processes]
 
 
 class _Worker:
@@ -121,7 +138,7 @@ class Pool:
     async def _start(self, kind: Kind, key: str) -> _Worker:
         why = ""
         for _ in range(_TRIES):
-            resident = await kind.tier.resident(kind.world, kind.argv, kind.env, Limits())
+            resident = await kind.tier.resident(kind.world, kind.argv, kind.env, kind.most)
             assert resident is not None, "a tier without resident workers has no pool"
             worker = _Worker(key, resident)
             self._busy.add(worker)

@@ -26,7 +26,6 @@ from zerorepo_sandbox.pool import Kind, Pool
 from zerorepo_sandbox.report import Judged, judge, judge_run
 from zerorepo_sandbox.screen import screen_files
 from zerorepo_sandbox.service import Sandbox
-from zerorepo_sandbox.settings import UNSAFE
 from zerorepo_sandbox.tier import Capture, Tier, World
 
 _START = "import sys; from zerorepo_inside.worker import main; main(sys.argv[1])"
@@ -101,10 +100,13 @@ class RunTests(Action):
         sandbox = await context.service(Sandbox)
         tier = await sandbox.tier(self.tier, context)
         world = environment.test_world(await sandbox.site())
-        if tier.name == UNSAFE:
+        if tier.isolate == "none":
             return self.outcome(await self._in_a_place(tier, world, files, capture))
-        kind = Kind(tier, world, _argv(tier.python, "namespaces"), _env(_TMP, environment.SITE))
+        argv = _argv(tier.python, tier.isolate)
+        kind = Kind(tier, world, argv, _env(_TMP, environment.SITE), self.limits)
         names, why = code_names(files, self.tests)
+        if names and tier.isolate == "processes":
+            names, why = (), "this isolation cannot keep the files of the tests from the code under test"
         if names:
             judged = await self._of_a_worker(sandbox.pool, kind, files, capture, names)
             if judged.passed and judged.apart == "":
@@ -121,7 +123,8 @@ class RunTests(Action):
         A time limit that is reached is a property of the code only when the code had the time: TransientFailure when it had
         not, so that it is not remembered.
         """
-        request = self._request(_WORK, _TMP, files, capture, names, count_processes=True)
+        filter_ = seccomp.program(shared_ipc=kind.tier.isolate != "namespaces") or b""
+        request = self._request(_WORK, _TMP, files, capture, names, count_processes=True, filter_=filter_)
         longest_s = PATIENCE * self.limits.wall_s + _GRACE_S
         judged = judge(await pool.ask(kind, request, longest_s=longest_s, largest=_answer_cap(self.limits)), {})
         if judged.starved:
@@ -156,12 +159,13 @@ class RunTests(Action):
         names: tuple[str, ...],
         *,
         count_processes: bool,
+        filter_: bytes = b"",
     ) -> bytes:
         header = {
             "work": work,
             "tmp": tmp,
             "count_processes": count_processes,
-            "filter": base64.b64encode(seccomp.program() or b"").decode(),
+            "filter": base64.b64encode(filter_).decode(),
             "tests": self.tests,
             "coverage": self.coverage,
             "seed": self.seed,

@@ -12,8 +12,9 @@ from zerorepo.action import ActionContext
 from zerorepo.errors import InternalError
 from zerorepo_sandbox import environment
 from zerorepo_sandbox.bubblewrap import Bubblewrap
+from zerorepo_sandbox.docker_tier import Docker, Gvisor
 from zerorepo_sandbox.pool import Pool
-from zerorepo_sandbox.settings import BUBBLEWRAP, UNSAFE
+from zerorepo_sandbox.settings import BUBBLEWRAP, DOCKER, GVISOR, UNSAFE
 from zerorepo_sandbox.tier import Tier
 from zerorepo_sandbox.unsafe import Unsafe
 
@@ -23,7 +24,7 @@ class Sandbox:
 
     def __init__(self, state_dir: Path) -> None:
         self._state_dir = state_dir
-        self._tiers: dict[str, Tier] = {BUBBLEWRAP: Bubblewrap(), UNSAFE: Unsafe()}
+        self._tiers: dict[str, Tier] = {BUBBLEWRAP: Bubblewrap(), DOCKER: Docker(), GVISOR: Gvisor(), UNSAFE: Unsafe()}
         self.pool = Pool()
         self._site: Path | None = None
         self._lock = asyncio.Lock()

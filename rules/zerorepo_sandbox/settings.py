@@ -11,8 +11,10 @@ from zerorepo.values import Value
 from zerorepo_sandbox.limits import COMMAND_LIMITS, Limits
 
 BUBBLEWRAP = "bubblewrap"
+DOCKER = "docker"
+GVISOR = "gvisor"
 UNSAFE = "unsafe"
-TIERS = (BUBBLEWRAP,)
+TIERS = (BUBBLEWRAP, DOCKER, GVISOR)
 """The tiers that ``[sandbox] tier`` may name. ``unsafe`` is no tier to configure: it takes ``--unsafe`` in each build."""
 
 

@@ -104,6 +104,8 @@ class Tier(Protocol):
     name: str
     python: str
     """The interpreter as it is called within the tier's worlds."""
+    isolate: str
+    """How a resident worker makes a fresh world for each request (see ``Resident``); ``none``: there is no resident worker."""
 
     async def check(self) -> None:
         """EnvironmentFailure, saying what to install, when it does not work on this machine."""

@@ -31,6 +31,7 @@ class Unsafe:
     """See the head of this file."""
 
     name = UNSAFE
+    isolate = "none"
     python = environment.python()
 
     def __init__(self) -> None:

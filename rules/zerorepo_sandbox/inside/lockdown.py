@@ -15,6 +15,7 @@ from collections.abc import Mapping
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 22, 24, 38
 _SECCOMP_MODE_FILTER = 2
 _CAPABILITY_VERSION_3 = 0x20080522
+_SYS_ADMIN = 21
 _STEP = 8
 """Bytes of one instruction of a filter."""
 
@@ -71,6 +72,22 @@ def drop_capabilities() -> None:
         LIBC.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     check(LIBC.capset(header, (ctypes.c_uint32 * 6)()), "capset")
+
+
+def may_mount() -> bool:
+    """Whether this process has the capability SYS_ADMIN: only in a kernel that is not the machine's (gVisor)."""
+    header, data = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0), (ctypes.c_uint32 * 6)()
+    check(LIBC.capget(header, data), "capget")
+    return bool(data[0] >> _SYS_ADMIN & 1)
+
+
+def give_up_mounting() -> None:
+    """Keep all capabilities but SYS_ADMIN."""
+    header, data = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0), (ctypes.c_uint32 * 6)()
+    check(LIBC.capget(header, data), "capget")
+    for index in range(3):  # effective, permitted, inheritable
+        data[index] &= ~(1 << _SYS_ADMIN)
+    check(LIBC.capset(header, data), "capset")
 
 
 def filter_calls(program: bytes) -> None:

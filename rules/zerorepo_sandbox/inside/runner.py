@@ -70,6 +70,8 @@ class Run:
         os.close(output_write)
         theirs.close()
         streams = {report_read: self.report, output_read: self.output}
+        if self.isolate == worlds.USERS:
+            self.disks = worlds.open_disks((self.header["work"], self.tmp))
         try:
             stopped = self._listen(pid, streams, ours, watch)
             if stopped is None and self.isolate != worlds.NONE:
@@ -238,7 +240,7 @@ class Run:
 
     def _listen(self, pid: int, streams: dict[int, bytearray], control: socket.socket, watch: Watch) -> str | None:
         """Until the child has ended; the limit that was hit before, if any."""
-        child = os.pidfd_open(pid)
+        child = worlds.when_ended(pid)
         poll = select.poll()
         for fd in (child, control.fileno(), *streams):
             poll.register(fd, select.POLLIN)
@@ -326,7 +328,7 @@ class Run:
             worlds.clear_as(self.user, self.clears)
         empty = worlds.wait_until_empty()
         if self.isolate != worlds.NAMESPACES:
-            worlds.clear(self.clears)
+            empty = worlds.clear(self.clears) and empty
         return code, empty
 
     def _drain(self, streams: dict[int, bytearray]) -> str | None:

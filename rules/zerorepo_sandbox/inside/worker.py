@@ -15,13 +15,15 @@ from typing import Any
 
 import coverage, pytest
 
-from . import frames, lockdown, recorder, runner
+from . import frames, lockdown, recorder, runner, worlds
 
 
 def main(isolate: str) -> None:
     """Serve until the input ends. ``isolate`` is one of the ways in ``worlds``."""
     if isolate != "none":
         lockdown.set_readable(False)
+    if isolate == worlds.USERS:
+        worlds.hide_first()
     for number in (signal.SIGINT, signal.SIGTERM):
         # The builder ends us by closing the pipe or by killing us; ^C in a terminal is for it to decide about.
         signal.signal(number, signal.SIG_IGN)

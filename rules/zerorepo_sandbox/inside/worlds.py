@@ -6,17 +6,19 @@ removed by a process that becomes that user once more. ``processes``: everything
 are cleared. ``none``: nothing; somebody else has made the world for this one request.
 """
 
-# ruff: noqa: PTH101, PTH103, PTH108, PTH112, PTH114, PTH118, PTH120, PTH123, PTH208
+# ruff: noqa: PTH101, PTH103, PTH106, PTH108, PTH112, PTH116, PTH118, PTH120, PTH123, PTH208
 # Os.path alone: what is loaded here is paid for in every run.
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shutil
+import random
 import signal
+import stat
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from . import lockdown
@@ -26,7 +28,8 @@ _NEWNS, _NEWIPC, _NEWUSER, _NEWPID = 0x20000, 0x8000000, 0x10000000, 0x20000000
 _NOSUID, _NODEV, _NOEXEC, _RDONLY, _REMOUNT, _BIND, _REC, _PRIVATE = 2, 4, 8, 1, 32, 0x1000, 0x4000, 0x40000
 _SHM = "/dev/shm"
 _SHM_MB = 16
-_FIRST_USER, _USERS = 100_000, 50_000
+_FIRST_USER, _USERS = 100_000, 1_900_000
+"""Up to the last that the header of a tar file can hold."""
 _GONE_S = 5.0
 
 
@@ -65,9 +68,13 @@ def _mount(source: str, target: str, kind: str | None, flags: int, options: str 
     )
 
 
+# Processes are counted by user for the whole machine, so workers should not use the same users at the same time.
+_OFFSET = random.SystemRandom().randrange(_USERS)
+
+
 def user_of(turn: int) -> int:
     """The user of the request with this number."""
-    return _FIRST_USER + turn % _USERS
+    return _FIRST_USER + (_OFFSET + turn) % _USERS
 
 
 def become(user: int) -> None:
@@ -75,6 +82,16 @@ def become(user: int) -> None:
     os.setgroups([])
     os.setresgid(user, user, user)
     os.setresuid(user, user, user)
+
+
+def hide_first() -> None:
+    """Cover what ``/proc`` shows of the container's first process, which is the worker.
+
+    gVisor lets everybody read the first process's environment and memory map. There the worker may mount, for this alone.
+    """
+    if lockdown.may_mount():
+        _mount("none", "/proc/1", "tmpfs", _NOSUID | _NODEV | _NOEXEC | _RDONLY, "size=4096,mode=0")
+        lockdown.give_up_mounting()
 
 
 def write_files(work: str, files: Mapping[str, bytes]) -> None:
@@ -135,26 +152,69 @@ def clear_as(user: int, folders: tuple[str, ...]) -> None:
     os.waitpid(pid, 0)
 
 
-def clear(folders: tuple[str, ...]) -> None:
-    """Remove what is in these folders, also where permissions were taken away."""
+def clear(folders: Iterable[str]) -> bool:
+    """Remove what is in these folders, also where permissions were taken away; whether nothing is left."""
+    here = os.open(".", os.O_PATH | os.O_DIRECTORY)
+    try:
+        for folder in folders:
+            with contextlib.suppress(OSError):
+                mode = stat.S_IMODE(os.stat(folder).st_mode)
+                if mode & 0o700 != 0o700:
+                    os.chmod(folder, mode | 0o700)
+            with contextlib.suppress(OSError):
+                os.chdir(folder)
+                _clear_here()
+    finally:
+        os.fchdir(here)
+        os.close(here)
+    return not any(os.listdir(folder) for folder in folders if os.path.isdir(folder))
 
-    def unlock(function: Any, path: str, _: Any) -> None:
-        with contextlib.suppress(OSError):
-            os.chmod(os.path.dirname(path), 0o700)
-            if not os.path.islink(path):
-                os.chmod(path, 0o700)
-            function(path)
 
-    for folder in folders:
-        with contextlib.suppress(OSError):
-            os.chmod(folder, 0o700)
-        with contextlib.suppress(OSError):
-            for name in os.listdir(folder):
-                path = os.path.join(folder, name)
-                if os.path.isdir(path) and not os.path.islink(path):
-                    shutil.rmtree(path, onerror=unlock)
+def _clear_here() -> None:
+    """Remove what is in the current folder. Walks rather than recurses: folders may be deeper than any path or stack."""
+    above: list[tuple[str, list[str]]] = []
+    names = os.listdir(".")
+    while True:
+        if names:
+            name = names.pop()
+            try:
+                if stat.S_ISDIR(os.lstat(name).st_mode):
+                    os.chmod(name, 0o700)
+                    os.chdir(name)
+                    above.append((name, names))
+                    names = os.listdir(".")
                 else:
-                    os.unlink(path)
+                    os.unlink(name)
+            except OSError:
+                continue  # another user's: that user clears it, or the caller sees that something is left
+        elif above:
+            name, names = above.pop()
+            os.chdir("..")
+            with contextlib.suppress(OSError):
+                os.rmdir(name)
+        else:
+            return
+
+
+def open_disks(folders: Iterable[str]) -> list[int]:
+    """Descriptors of the file systems that can be written to, ``/dev/shm`` among them."""
+    return [os.open(path, os.O_PATH | os.O_DIRECTORY) for path in (*folders, _SHM) if os.path.isdir(path)]
+
+
+def when_ended(pid: int) -> int:
+    """A descriptor that can be read from when this child has ended; it can still be waited for then."""
+    try:
+        return os.pidfd_open(pid)
+    except OSError:  # gVisor has no such call
+        read_end, write_end = os.pipe()
+
+    def wait() -> None:
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        os.close(write_end)
+
+    threading.Thread(target=wait, daemon=True).start()
+    return read_end
 
 
 def _collect() -> None:
