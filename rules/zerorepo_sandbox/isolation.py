@@ -5,11 +5,14 @@ Knows nothing of how isolation works; imported by rules, so it imports nothing h
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from zerorepo.digest import Digest
 from zerorepo.rule import RuleContext
 from zerorepo_sandbox.environment import TestEnvironment
 from zerorepo_sandbox.limits import Limits
+from zerorepo_sandbox.packages import FetchWheels, WheelSet, platform_tag
 from zerorepo_sandbox.settings import UNSAFE, SandboxSettings
 
 
@@ -25,6 +28,16 @@ async def test_environment(ctx: RuleContext[Any]) -> str:
     return (await ctx.setting("sandbox_environment", TestEnvironment)).versions
 
 
+async def test_wheels(ctx: RuleContext[Any]) -> Mapping[str, Digest]:
+    """The wheels that the workspace's requirements stand for, fetched if need be; none when there are no requirements."""
+    settings = await ctx.setting("sandbox", SandboxSettings)
+    if not settings.requirements:
+        return {}
+    lock = await ctx.source(settings.requirements)
+    found: WheelSet = await ctx.run(FetchWheels(lock=lock, platform=platform_tag(), folder=settings.wheels))
+    return found.wheels
+
+
 async def test_limits(ctx: RuleContext[Any]) -> Limits:
     """The configured limits for runs of tests."""
     return (await ctx.setting("sandbox", SandboxSettings)).tests
@@ -36,4 +49,5 @@ async def command_limits(ctx: RuleContext[Any]) -> Limits:
 
 
 test_environment.__test__ = False  # type: ignore[attr-defined]
+test_wheels.__test__ = False  # type: ignore[attr-defined]
 test_limits.__test__ = False  # type: ignore[attr-defined]  # pytest must not collect it where it is imported

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import ClassVar
 
@@ -21,6 +21,7 @@ from zerorepo.values import Value
 from zerorepo_sandbox import environment, seccomp
 from zerorepo_sandbox.inside.watch import PATIENCE
 from zerorepo_sandbox.limits import Limits, Verdict
+from zerorepo_sandbox.packages import PACKAGES
 from zerorepo_sandbox.plain_tests import code_names
 from zerorepo_sandbox.pool import Kind, Pool
 from zerorepo_sandbox.report import Judged, judge, judge_run
@@ -72,6 +73,8 @@ class RunTests(Action):
     """From ``isolation(ctx)``."""
     environment: str
     """From ``test_environment(ctx)``."""
+    wheels: Mapping[str, Digest] = Field(default_factory=dict)
+    """What else can be imported; from ``test_wheels(ctx)``."""
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
     coverage: tuple[str, ...] = ()
     """Files and folders whose lines are measured; none: not measured."""
@@ -99,11 +102,12 @@ class RunTests(Action):
         """The run without the screen before it, to try the sandbox itself. ``capture`` off: what tests print is kept."""
         sandbox = await context.service(Sandbox)
         tier = await sandbox.tier(self.tier, context)
-        world = environment.test_world(await sandbox.site())
+        layer = await sandbox.packages(self.wheels, context.read)
+        world = environment.test_world(await sandbox.site(), layer)
         if tier.isolate == "none":
             return self.outcome(await self._in_a_place(tier, world, files, capture))
         argv = _argv(tier.python, tier.isolate)
-        kind = Kind(tier, world, argv, _env(_TMP, environment.SITE), self.limits)
+        kind = Kind(tier, world, argv, _env(_TMP, _import_path(world, lambda shown: shown)), self.limits)
         names, why = code_names(files, self.tests)
         if names and tier.isolate == "processes":
             names, why = (), "this isolation cannot keep the files of the tests from the code under test"
@@ -144,7 +148,7 @@ class RunTests(Action):
             ended = await place.run(
                 _argv(tier.python, "none"),
                 stdin=len(request).to_bytes(4, "big") + request,
-                env=_env(place.tmp, place.path(environment.SITE)),
+                env=_env(place.tmp, _import_path(world, place.path)),
                 limits=outer,
                 capture=Capture(stdout=_answer_cap(self.limits), stderr=_STDERR_CAP),
             )
@@ -197,6 +201,11 @@ def _argv(python: str, isolate: str) -> tuple[str, ...]:
 
 def _answer_cap(limits: Limits) -> int:
     return (2 * limits.report_kb << 10) + (1 << 20)
+
+
+def _import_path(world: World, path: Callable[[str], str]) -> str:
+    """What we bring comes first: no package can take the place of pytest."""
+    return ":".join(path(shown) for shown in (environment.SITE, PACKAGES) if shown in world.shows)
 
 
 def _env(tmp: str, site: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 from zerorepo.errors import did_you_mean
-from zerorepo.values import Value
+from zerorepo.values import COSMETIC, Value
 from zerorepo_sandbox.limits import COMMAND_LIMITS, Limits
 
 BUBBLEWRAP = "bubblewrap"
@@ -32,5 +32,10 @@ class SandboxSettings(Value):
     """``[sandbox]``, with ``[sandbox.tests]`` and ``[sandbox.commands]`` for the limits of each."""
 
     tier: Annotated[str, BeforeValidator(_known_tier)] = BUBBLEWRAP
+    requirements: str = ""
+    """A lock file with hashes, relative to the workspace: what the code under test needs installed."""
+    # The hashes say what comes, so it does not matter where from.
+    wheels: Annotated[str, COSMETIC] = ""
+    """A folder of wheels, relative to the workspace, to take ``requirements`` from instead of an index."""
     tests: Limits = Limits()
     commands: Limits = COMMAND_LIMITS

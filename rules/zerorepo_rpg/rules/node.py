@@ -18,7 +18,7 @@ from zerorepo_rpg.plan_model import FeatureSet, FileLayout, FilePlan, ModuleInte
 from zerorepo_rpg.providers import Node, NodeCode, NodeSpec, NodeTests
 from zerorepo_rpg.rules.asking import template
 from zerorepo_rpg.rules.module_plan import show_node
-from zerorepo_sandbox.isolation import isolation, test_environment, test_limits
+from zerorepo_sandbox.isolation import isolation, test_environment, test_limits, test_wheels
 from zerorepo_sandbox.run_tests import RunTests, TestRun
 
 
@@ -125,6 +125,7 @@ async def prove(ctx: RuleContext[Any], source: str, tests: str) -> TestRun:
         tests=(path,),
         tier=await isolation(ctx),
         environment=await test_environment(ctx),
+        wheels=await test_wheels(ctx),
         limits=await test_limits(ctx),
     )
     run: TestRun = await ctx.run(action)
