@@ -141,6 +141,7 @@ async def attack(file: Path, tier: str, context: MemoryContext, longest: float =
         environment=environment_id(),
         limits=limits,
     )
+    await _warm_up(context, tier)
     before = _ours()
     begin = time.monotonic()
     as_product = await _as_run(action.execute(context), tier)
@@ -239,6 +240,12 @@ class Health:
             if world != self.world:
                 return f"the world is not fresh: {world}, and {self.world} before"
         return ""
+
+
+async def _warm_up(context: MemoryContext, tier: str) -> None:
+    """Have the environment and the worker there, so that an attack's time is its own."""
+    trivial = context.put({"test_warm_up.py": "def test_a(): pass\n"})
+    await RunTests(files=trivial, tests=("test_warm_up.py",), tier=tier, environment=environment_id()).execute(context)
 
 
 @contextlib.contextmanager

@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from pydantic import Field
+
 from zerorepo.action import Action, ActionContext, ActionResult, CachePolicy
 from zerorepo.digest import Digest
 from zerorepo.errors import ActionFailed, TargetFailed
@@ -53,6 +55,7 @@ class LayOut(Action):
     folders: tuple[str, ...] = ()
     """Folders that exist besides those of the files."""
     env: Mapping[str, str]
+    wheels: Mapping[str, Digest] = Field(default_factory=dict)
     tests: bool
     """Whether it is a world for tests, and not for commands."""
     tier: str
@@ -67,7 +70,11 @@ class LayOut(Action):
         tier = await sandbox.tier(self.tier, context)
         name = f"{context.label.package}-{context.label.name}".replace("/", "-").strip("-")
         folder = Path(self.where) if self.where else context.state_dir / FOLDER / name
-        world = environment.test_world(await sandbox.site()) if self.tests else environment.command_world(SYSTEM)
+        if self.tests:
+            layer = await sandbox.packages(self.wheels, context.read)
+            world = environment.test_world(await sandbox.site(), layer)
+        else:
+            world = environment.command_world(SYSTEM)
         await asyncio.to_thread(self._write, folder, context)
         entry = tier.entry(world, folder, self.limits)
         own = {**self.env, "HOME": "/tmp", "TMPDIR": "/tmp"}
@@ -151,7 +158,14 @@ async def entered(ctx: RuleContext[Any], layout: LayOut) -> None:
 
 async def run_tests(ctx: RuleContext[Any], action: RunTests) -> TestRun:
     """Run an action for tests, keeping its world when it fails and the build was told to."""
-    layout = LayOut(files=action.files, env=action.debug_env(), tests=True, tier=action.tier, limits=action.limits)
+    layout = LayOut(
+        files=action.files,
+        env=action.debug_env(),
+        wheels=action.wheels,
+        tests=True,
+        tier=action.tier,
+        limits=action.limits,
+    )
     await entered(ctx, layout)
     run: TestRun = await ctx.run(action)
     return await kept(ctx, run, layout, ("python3", "-P", "-m", "pytest", "-p", "no:cacheprovider", *action.tests))

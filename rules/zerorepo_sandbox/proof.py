@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zerorepo.errors import EnvironmentFailure, ZeroRepoError
+from zerorepo.digest import Digest
+from zerorepo.errors import EnvironmentFailure, InternalError, ZeroRepoError
 from zerorepo_sandbox import environment, image
 from zerorepo_sandbox.limits import Limits, Verdict
 from zerorepo_sandbox.settings import BUBBLEWRAP, DOCKER, GVISOR
@@ -143,6 +144,12 @@ class _Bench:
 
     async def site(self) -> Path:
         return self._site
+
+    def read(self, digest: Digest) -> bytes:
+        raise InternalError("a proof has no inputs")
+
+    async def packages(self, wheels: Any, read: Any) -> None:
+        """None are shown."""
 
     async def service(self, service: type[Any]) -> Any:
         return self

@@ -12,6 +12,7 @@ RULE_SET = RuleSet(
     settings={
         "sandbox": "zerorepo_sandbox.settings:SandboxSettings",
         "sandbox_chosen": "zerorepo_sandbox.settings:ChosenTier",
+        "sandbox_image": "zerorepo_sandbox.settings:ContainerImage",
         "sandbox_environment": "zerorepo_sandbox.environment:TestEnvironment",
     },
     commands={"sandbox": "zerorepo_sandbox.cli:sandbox_app"},

@@ -60,6 +60,8 @@ class Judged:
     output: str = ""
     coverage: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=dict)
     """File to (executed, missing) line numbers."""
+    apart: str | None = None
+    """Empty when the tests ran in a process of their own and all they did could cross; else why it could not; None: not tried."""
     starved: bool = False
     """The time limit was reached while the machine was too busy to run it: this says nothing of the code."""
 
@@ -129,10 +131,12 @@ _CUT_SHORT = frozenset(WHY) | {Verdict.CRASH}
 def _judge_answer(answer: _Answer, hidden: Mapping[str, str]) -> Judged:
     ends = [event for event in answer.events if event.event == "end"]
     canaries = set(ends[0].canaries) if ends else set()
-    cases, coverage, running = [], {}, ""
+    cases, coverage, running, apart = [], {}, "", None
     for event in answer.events:
         if event.event == "start":
             running = event.name
+        elif event.event == "apart":
+            apart = event.message
         elif event.event == "coverage":
             coverage = {path: (tuple(done), tuple(missing)) for path, (done, missing) in sorted(event.files.items())}
         elif event.event == "case" and event.name not in canaries and answer.secret not in event.message:
@@ -143,7 +147,7 @@ def _judge_answer(answer: _Answer, hidden: Mapping[str, str]) -> Judged:
     if running and running not in canaries and verdict in _CUT_SHORT:
         why += f", while `{running}` was running"
     output = _clean(answer.output, hidden)
-    return Judged(verdict, why, tuple(cases), output, coverage if verdict is Verdict.OK else {}, answer.starved)
+    return Judged(verdict, why, tuple(cases), output, coverage if verdict is Verdict.OK else {}, apart, answer.starved)
 
 
 def _verdict(answer: _Answer, ends: list[_Event], canaries: set[str], cases: list[TestCase]) -> tuple[Verdict, str]:
@@ -151,6 +155,8 @@ def _verdict(answer: _Answer, ends: list[_Event], canaries: set[str], cases: lis
         return answer.stopped, WHY[answer.stopped]
     if not answer.intact:
         return Verdict.TAMPERED, "something else wrote into the report"
+    if tripped := [event.message for event in answer.events if event.event == "tripped"]:
+        return Verdict.TAMPERED, tripped[0]
     if not ends:
         return Verdict.CRASH, f"the tests ended without a report ({_exit(answer.code)})"
     if len(ends) > 1 or answer.events[-1] is not ends[0]:

@@ -7,23 +7,27 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 from pydantic import Field
 
 from zerorepo.action import Action, ActionContext, ActionResult
 from zerorepo.digest import Digest
-from zerorepo.errors import ActionFailed
+from zerorepo.errors import ActionFailed, TransientFailure
 from zerorepo.target import Outcome, TestReport
 from zerorepo.values import Value
 from zerorepo_sandbox import environment, seccomp
+from zerorepo_sandbox.inside.watch import PATIENCE
 from zerorepo_sandbox.limits import Limits, Verdict
-from zerorepo_sandbox.pool import Kind
+from zerorepo_sandbox.packages import PACKAGES
+from zerorepo_sandbox.plain_tests import code_names
+from zerorepo_sandbox.pool import Kind, Pool
 from zerorepo_sandbox.report import Judged, judge, judge_run
 from zerorepo_sandbox.screen import screen_files
 from zerorepo_sandbox.service import Sandbox
-from zerorepo_sandbox.tier import Capture
+from zerorepo_sandbox.tier import Capture, Tier, World
 
 _START = "import sys; from zerorepo_inside.worker import main; main(sys.argv[1])"
 _WORK, _TMP = "/work", "/tmp"
@@ -46,6 +50,8 @@ class TestRun(ActionResult):
     report: TestReport
     coverage: Mapping[str, FileCoverage] = Field(default_factory=dict)
     """Python files below ``RunTests.coverage``, also those that no test imported; empty unless the run was complete."""
+    together_because: str = ""
+    """Why the tests and the code under test shared a process (see ``TestReport.apart``)."""
 
 
 class RunTests(Action):
@@ -67,6 +73,8 @@ class RunTests(Action):
     """From ``isolation(ctx)``."""
     environment: str
     """From ``test_environment(ctx)``."""
+    wheels: Mapping[str, Digest] = Field(default_factory=dict)
+    """What else can be imported; from ``test_wheels(ctx)``."""
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
     coverage: tuple[str, ...] = ()
     """Files and folders whose lines are measured; none: not measured."""
@@ -94,29 +102,57 @@ class RunTests(Action):
         """The run without the screen before it, to try the sandbox itself. ``capture`` off: what tests print is kept."""
         sandbox = await context.service(Sandbox)
         tier = await sandbox.tier(self.tier, context)
-        world = environment.test_world(await sandbox.site())
-        answer_cap = (2 * self.limits.report_kb << 10) + (1 << 20)
-        kind = Kind(tier, world, self._argv(tier.python, tier.isolate), _env(_TMP, environment.SITE), self.limits)
-        if tier.isolate != "none":
-            filter_ = seccomp.program(shared_ipc=tier.isolate != "namespaces") or b""
-            request = self._request(_WORK, _TMP, files, capture, count_processes=True, filter_=filter_)
-            longest = self.limits.wall_s + _GRACE_S
-            answer = await sandbox.pool.ask(kind, request, longest_s=longest, largest=answer_cap)
-            return self.outcome(judge(answer, {}))
+        layer = await sandbox.packages(self.wheels, context.read)
+        world = environment.test_world(await sandbox.site(), layer)
+        if tier.isolate == "none":
+            return self.outcome(await self._in_a_place(tier, world, files, capture))
+        argv = _argv(tier.python, tier.isolate)
+        kind = Kind(tier, world, argv, _env(_TMP, _import_path(world, lambda shown: shown)), self.limits)
+        names, why = code_names(files, self.tests)
+        if names and tier.isolate == "processes":
+            names, why = (), "this isolation cannot keep the files of the tests from the code under test"
+        if names:
+            judged = await self._of_a_worker(sandbox.pool, kind, files, capture, names)
+            if judged.passed and judged.apart == "":
+                return self.outcome(judged)
+            why = judged.apart or "what went wrong is told by tests that run in the usual way"
+        judged = await self._of_a_worker(sandbox.pool, kind, files, capture, ())
+        return self.outcome(replace(judged, apart=why))
+
+    async def _of_a_worker(
+        self, pool: Pool, kind: Kind, files: Mapping[str, bytes], capture: bool, names: tuple[str, ...]
+    ) -> Judged:
+        """The verdict of a resident worker.
+
+        A time limit that is reached is a property of the code only when the code had the time: TransientFailure when it had
+        not, so that it is not remembered.
+        """
+        filter_ = seccomp.program(shared_ipc=kind.tier.isolate != "namespaces") or b""
+        request = self._request(_WORK, _TMP, files, capture, names, count_processes=True, filter_=filter_)
+        longest_s = PATIENCE * self.limits.wall_s + _GRACE_S
+        judged = judge(await pool.ask(kind, request, longest_s=longest_s, largest=_answer_cap(self.limits)), {})
+        if judged.starved:
+            raise TransientFailure(
+                f"The tests did not end within {PATIENCE} times their time limit of {self.limits.wall_s:g} s,"
+                " on a machine too busy to run them",
+                hint="build again when it is not, or with fewer --jobs",
+            )
+        return judged
+
+    async def _in_a_place(self, tier: Tier, world: World, files: Mapping[str, bytes], capture: bool) -> Judged:
+        """The verdict of a worker that is started for this run and ends with it."""
         outer = self.limits.model_copy(update={"wall_s": self.limits.wall_s + _GRACE_S})
         async with tier.place(world, self.limits) as place:
-            request = self._request(place.work, place.tmp, files, capture, count_processes=place.counts_processes)
+            counts = place.counts_processes
+            request = self._request(place.work, place.tmp, files, capture, (), count_processes=counts)
             ended = await place.run(
-                self._argv(tier.python, "none"),
+                _argv(tier.python, "none"),
                 stdin=len(request).to_bytes(4, "big") + request,
-                env=_env(place.tmp, place.path(environment.SITE)),
+                env=_env(place.tmp, _import_path(world, place.path)),
                 limits=outer,
-                capture=Capture(stdout=answer_cap, stderr=_STDERR_CAP),
+                capture=Capture(stdout=_answer_cap(self.limits), stderr=_STDERR_CAP),
             )
-            return self.outcome(judge_run(ended, {place.work: "/work", place.tmp: "/tmp"}))
-
-    def _argv(self, python: str, isolate: str) -> tuple[str, ...]:
-        return (python, "-s", "-S", "-B", "-P", "-c", _START, isolate)
+            return judge_run(ended, {place.work: "/work", place.tmp: "/tmp"})
 
     def _request(
         self,
@@ -124,6 +160,7 @@ class RunTests(Action):
         tmp: str,
         files: Mapping[str, bytes],
         capture: bool,
+        names: tuple[str, ...],
         *,
         count_processes: bool,
         filter_: bytes = b"",
@@ -138,13 +175,14 @@ class RunTests(Action):
             "seed": self.seed,
             "capture": capture,
             "limits": self.limits.model_dump(),
+            "apart": names,
             "files": [(path, len(content)) for path, content in files.items()],
         }
         return b"".join((json.dumps(header).encode(), b"\n", *files.values()))
 
     def debug_env(self) -> dict[str, str]:
         """The environment of the tests, for whoever runs them by hand in their world."""
-        return _env(_TMP, environment.SITE)
+        return _env(_TMP, ":".join((environment.SITE, *((PACKAGES,) if self.wheels else ()))))
 
     def outcome(self, judged: Judged) -> TestRun:
         """The result for a verdict."""
@@ -155,9 +193,23 @@ class RunTests(Action):
             cases=judged.cases,
             output=output,
             sandbox=self.tier,
+            apart=judged.apart == "",
         )
         lines = {path: FileCoverage(executed=done, missing=left) for path, (done, left) in judged.coverage.items()}
-        return TestRun(report=report, coverage=lines)
+        return TestRun(report=report, coverage=lines, together_because=judged.apart or "")
+
+
+def _argv(python: str, isolate: str) -> tuple[str, ...]:
+    return (python, "-s", "-S", "-B", "-P", "-c", _START, isolate)
+
+
+def _answer_cap(limits: Limits) -> int:
+    return (2 * limits.report_kb << 10) + (1 << 20)
+
+
+def _import_path(world: World, path: Callable[[str], str]) -> str:
+    """What we bring comes first: no package can take the place of pytest."""
+    return ":".join(path(shown) for shown in (environment.SITE, PACKAGES) if shown in world.shows)
 
 
 def _env(tmp: str, site: str) -> dict[str, str]:

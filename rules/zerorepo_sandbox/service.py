@@ -6,11 +6,13 @@ Knows nothing of actions' fields.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from zerorepo.action import ActionContext
+from zerorepo.digest import Digest
 from zerorepo.errors import InternalError
-from zerorepo_sandbox import environment, proof
+from zerorepo_sandbox import environment, packages, proof
 from zerorepo_sandbox.bubblewrap import Bubblewrap
 from zerorepo_sandbox.docker_tier import Docker, Gvisor
 from zerorepo_sandbox.pool import Pool
@@ -66,3 +68,10 @@ class Sandbox:
             if self._site is None:
                 self._site = await asyncio.to_thread(environment.prepare, self._state_dir)
         return self._site
+
+    async def packages(self, wheels: Mapping[str, Digest], read: Callable[[Digest], bytes]) -> Path | None:
+        """The folder with what these wheels hold; None without any. See ``packages.layer``."""
+        if not wheels:
+            return None
+        async with self._lock:
+            return await asyncio.to_thread(packages.layer, self._state_dir, wheels, read)

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, field_validator
 
 from zerorepo.errors import did_you_mean
-from zerorepo.values import Value
+from zerorepo.values import COSMETIC, Value
 from zerorepo_sandbox.limits import COMMAND_LIMITS, Limits
 
 BUBBLEWRAP = "bubblewrap"
@@ -40,6 +40,11 @@ class SandboxSettings(Value):
 
     tier: TierName = AUTO
     """A tier that is named here is used or the build stops; there is no silent step down."""
+    requirements: str = ""
+    """A lock file with hashes, relative to the workspace: what the code under test needs installed."""
+    # The hashes say what comes, so it does not matter where from.
+    wheels: Annotated[str, COSMETIC] = ""
+    """A folder of wheels, relative to the workspace, to take ``requirements`` from instead of an index."""
     tests: Limits = Limits()
     commands: Limits = COMMAND_LIMITS
 
@@ -53,6 +58,24 @@ class ChosenTier(Value):
     @classmethod
     def _is_found_not_written(cls, name: str) -> str:
         raise ValueError("this is found out by trying and cannot be configured; see [sandbox] tier")
+
+
+class ContainerImage(Value):
+    """What containers of this machine hold, as a setting that nobody writes."""
+
+    digest: str = Field(default_factory=lambda: image_digest())
+
+    @field_validator("digest")
+    @classmethod
+    def _is_found_not_written(cls, digest: str) -> str:
+        raise ValueError("this is the digest of what was made here and cannot be configured")
+
+
+def image_digest() -> str:
+    """EnvironmentFailure when there is no image."""
+    from zerorepo_sandbox import image
+
+    return image.need().digest
 
 
 def choose_now() -> str:

@@ -19,7 +19,7 @@ from zerorepo_rpg.providers import Node, NodeCode, NodeSpec, NodeTests
 from zerorepo_rpg.rules.asking import template
 from zerorepo_rpg.rules.module_plan import show_node
 from zerorepo_sandbox import debug
-from zerorepo_sandbox.isolation import isolation, test_environment, test_limits
+from zerorepo_sandbox.isolation import isolation, test_environment, test_limits, test_wheels
 from zerorepo_sandbox.run_tests import RunTests, TestRun
 
 
@@ -129,6 +129,7 @@ async def prove(ctx: RuleContext[Any], source: str, tests: str, *, accepted: boo
         tests=(path,),
         tier=await isolation(ctx),
         environment=await test_environment(ctx),
+        wheels=await test_wheels(ctx),
         limits=await test_limits(ctx),
     )
     if accepted:

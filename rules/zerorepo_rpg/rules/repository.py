@@ -16,7 +16,7 @@ from zerorepo_rpg.report import coverage_report
 from zerorepo_rpg.rules.plan import node_label
 from zerorepo_rpg.spec_model import RepositorySpec
 from zerorepo_sandbox import debug
-from zerorepo_sandbox.isolation import isolation, test_environment, test_limits
+from zerorepo_sandbox.isolation import isolation, test_environment, test_limits, test_wheels
 from zerorepo_sandbox.run_tests import RunTests
 
 
@@ -68,6 +68,7 @@ async def rpg_suite(ctx: RuleContext[SuiteAttrs]) -> list[Provider]:
         tests=("tests",),
         tier=await isolation(ctx),
         environment=await test_environment(ctx),
+        wheels=await test_wheels(ctx),
         coverage=(repository.package_name,),
         limits=await test_limits(ctx),
     )

@@ -51,6 +51,8 @@ class Run:
         self.entered = False
         self.trouble = ""
         self.crowded = False
+        self.apart: int | None = None
+        """In the process of the tests: a descriptor behind which the code under test is."""
         self.first = 0
         """The first process of the request's own namespace."""
         self.disks: list[int] = []
@@ -160,27 +162,59 @@ class Run:
         for fd in fds:
             os.close(fd)
         lockdown.set_readable(False)
+        self._subject()
         tests = os.fork()
         if tests:
             os.close(_REPORT_FD)
+            self._close_apart()
             code = _wait_for(tests)
             # Who is left says whether the limit on processes was reached, also between two looks of the worker.
             self._say(_LEFT + b"%d" % worlds.count())
             os._exit(code)
         os.close(_CONTROL_FD)
-        lockdown.set_readable(True)
+        # Tests apart from the code under test are not for it to look into.
+        lockdown.set_readable(self.apart is None)
         lockdown.limit(self.limits, count_processes=True)
 
+    def _subject(self) -> None:
+        """Fork the process of the code under test, when the tests are to be apart from it."""
+        if not self.header["apart"]:
+            return
+        ours, theirs = socket.socketpair()
+        self.apart = ours.detach()
+        if os.fork():
+            theirs.close()
+            return
+        os.close(self.apart)
+        for fd in (_REPORT_FD, _CONTROL_FD):
+            with contextlib.suppress(OSError):
+                os.close(fd)
+        lockdown.set_readable(True)
+        lockdown.limit(self.limits, count_processes=bool(self.header["count_processes"]))
+        os.chdir(self.work)
+        from . import subject
+
+        try:
+            subject.serve(theirs.fileno(), {**self.header, "work": self.work})
+        finally:
+            os._exit(0)
+
+    def _close_apart(self) -> None:
+        if self.apart is not None:
+            os.close(self.apart)
+
     def _no_namespaces(self) -> None:
+        if self.isolate != worlds.NONE:
+            os.mkdir(self.work, 0o755)  # noqa: PTH102
+        # Before the user changes: what is not theirs they cannot make writable.
+        worlds.write_files(self.work, self.files)
         if self.isolate == worlds.USERS:
             worlds.become(self.user)
         if self.isolate != worlds.NONE:
-            os.mkdir(self.work, 0o700)  # noqa: PTH102
-        worlds.write_files(self.work, self.files)
-        if self.isolate != worlds.NONE:
             self._give_up_calls()
+            self._subject()
             # Only now, or the user's change would have taken it away again.
-            lockdown.set_readable(True)
+            lockdown.set_readable(self.apart is None)
         lockdown.limit(self.limits, count_processes=bool(self.header["count_processes"]))
         self._say(_ENTERED)
         os.close(_CONTROL_FD)
@@ -196,7 +230,8 @@ class Run:
         os.chdir(self.work)
         from . import recorder
 
-        recorder.run({**self.header, "work": self.work, "tmp": self.tmp}, _REPORT_FD, self.secret)
+        request = {**self.header, "work": self.work, "tmp": self.tmp}
+        recorder.run(request, _REPORT_FD, self.secret, self.apart)
         with contextlib.suppress(OSError, ValueError, AttributeError):
             sys.stdout.flush()
         return 0
@@ -217,13 +252,13 @@ class Run:
         try:
             while True:
                 now = time.monotonic()
-                if now >= end:
-                    return "timeout"
                 if watches and now >= look:
                     if over := watch.exceeded(worlds.others(), self.disks):
                         return over
                     look = time.monotonic() + POLL_S
-                for fd, _ in poll.poll(max(0.0, (min(look, end) if watches else end) - now) * 1000):
+                if watch.time_is_up(now) if watches else now >= end:
+                    return "timeout"
+                for fd, _ in poll.poll(max(0.0, (look if watches else end) - now) * 1000):
                     if fd == child:
                         self._hear(control)
                         return None
