@@ -103,6 +103,11 @@ class Registry:
         """Every settings section that a rule set defines, sorted."""
         return sorted(self._settings)
 
+    def known_rule(self, name: str) -> Rule | MacroRule | None:
+        """The rule called ``name`` if it is loaded already."""
+        found = self._rules.get(name)
+        return None if isinstance(found, str) else found
+
     def rule(self, name: str, *, where: str | None = None) -> Rule | MacroRule:
         """The rule called ``name``; UsageError with near misses when there is none."""
         found = self._rules.get(name)
