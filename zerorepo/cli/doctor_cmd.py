@@ -23,13 +23,12 @@ from rich.console import Console
 from rich.table import Table
 
 from zerorepo import __version__
-from zerorepo.cas import BlobMissing, Cas
+from zerorepo.cas import Cas
 from zerorepo.checks import Check, Finding, Health, SettingsT
 from zerorepo.cli.common import emit_json, load_workspace, many
-from zerorepo.digest import Digest
 from zerorepo.errors import ExitCode, InternalError, ZeroRepoError
 from zerorepo.plugins import load_object
-from zerorepo.store import ReadOnlyStore
+from zerorepo.read_only_store import ReadOnlyStore
 from zerorepo.workspace import Workspace
 
 _LOW_BYTES, _FULL_BYTES = 2 << 30, 200 << 20
@@ -158,7 +157,7 @@ def _cache(workspace: Workspace) -> list[Finding]:
     database = folder / "cache.db"
     if not database.exists():
         return [Finding("cache", Health.OK, "empty: nothing was built yet")]
-    fix = "a damaged cache loses only work that is done again: `zerorepo clean --expunge`, then build"
+    fix = "`zerorepo check` mends it; what is lost is only work that is done again"
     try:
         # As the store itself is read: without a log beside it, SQLite must not make one.
         mode = "mode=ro" if Path(f"{database}-wal").exists() else "mode=ro&immutable=1"
@@ -170,9 +169,7 @@ def _cache(workspace: Workspace) -> list[Finding]:
         return [Finding("cache", Health.FAIL, f"the store is damaged: {said}", fix)]
     store = ReadOnlyStore(folder)
     try:
-        blobs = folder / "blobs"
-        cas = Cas(store, blobs, function)
-        damaged, looked, total = _sample(store, cas, blobs)
+        damaged, looked, total = _sample(store, Cas(store, folder / "blobs", function))
         size = store.size()
     finally:
         store.close()
@@ -182,20 +179,19 @@ def _cache(workspace: Workspace) -> list[Finding]:
     return [Finding("cache", Health.OK, f"{found}; {looked} of them compared with their digests")]
 
 
-def _sample(store: ReadOnlyStore, cas: Cas, blobs: Path) -> tuple[int, int, int]:
+def _sample(store: ReadOnlyStore, cas: Cas) -> tuple[int, int, int]:
     """Damaged, looked at, and all blobs."""
-    rows = [key[1:].decode() for key in store.keys(b"b")]
-    files = [path.name for path in blobs.glob("??/*")] if blobs.is_dir() else []
-    sizes = {path.name: path.stat().st_size for path in blobs.glob("??/*")} if files else {}
-    chosen = random.sample(rows, min(len(rows), _SAMPLE)) + random.sample(files, min(len(files), _SAMPLE))
+    rows, files = store.keys(b"b"), list(cas.files())
     damaged = 0
-    for name in chosen:
-        size = sizes[name] if name in sizes else len(store.get(b"b" + name.encode()) or b"")
+    for key in random.sample(rows, min(len(rows), _SAMPLE)):
+        data = store.get(key)
+        damaged += data is None or cas.function.of_bytes(data).hex != key[1:].decode()
+    for name, path in random.sample(files, min(len(files), _SAMPLE)):
         try:
-            cas.get(Digest(name, size))
-        except BlobMissing:
+            damaged += cas.function.of_bytes(path.read_bytes()).hex != name
+        except OSError:
             damaged += 1
-    return damaged, len(chosen), len(rows) + len(files)
+    return damaged, min(len(rows), _SAMPLE) + min(len(files), _SAMPLE), len(rows) + len(files)
 
 
 _OWN: dict[str, Callable[[Workspace], list[Finding]]] = {"disk": _disk, "cache": _cache}
