@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from zerorepo.checks import Check
 from zerorepo.plugins import RuleSet
 
 RULE_SET = RuleSet(
@@ -14,4 +15,5 @@ RULE_SET = RuleSet(
         "cost": "zerorepo_llm.cost_command:cost",
     },
     probes={"llm": "zerorepo_llm.probe:probe"},
+    checks={"provider": Check("zerorepo_llm.doctor:check", limit_s=40.0)},
 )

@@ -254,7 +254,7 @@ def interruptible(work: Coroutine[Any, Any, T]) -> T:
 
 def to_options(**given: Any) -> BuildOptions:
     """Options of the command line as the engine's."""
-    extra = {name: True for name in ("unsafe", "no_wait") if given.pop(name, False)}
+    extra = {name: True for name in ("unsafe", "no_wait", "sandbox_debug") if given.pop(name, False)}
     if "no_wait" in extra:
         given["keep_going"] = True  # so that everything that can be asked now is open at once
     if given.get("locked"):

@@ -48,7 +48,9 @@ class Report:
         for label, error in sorted(self.build.failed.items()):
             text = error.render() if isinstance(error, ZeroRepoError) else repr(error)
             say(f"\nERROR: {label}\n{_indent(text)}")
-        _say_tests(self.tests, tests_only=tests_only, to_stdout=tests_only and not as_json)
+        debugging = bool(self.options.extra.get("sandbox_debug"))
+        to_stdout = tests_only and not as_json
+        _say_tests(self.tests, tests_only=tests_only, to_stdout=to_stdout, debugging=debugging)
         if as_text:
             say(self.last_line(f"{self.summary.wall_s():.1f}"))
         for path in self.summary.edited:
@@ -127,7 +129,7 @@ def _test_json(report: TestReport) -> dict[str, Any]:
     return {"passed": report.passed, "status": report.status, "sandbox": report.sandbox, "cases": counts}
 
 
-def _say_tests(tests: Mapping[Label, TestReport], *, tests_only: bool, to_stdout: bool) -> None:
+def _say_tests(tests: Mapping[Label, TestReport], *, tests_only: bool, to_stdout: bool, debugging: bool) -> None:
     for label, report in sorted(tests.items()):
         if report.passed:
             if to_stdout:
@@ -139,6 +141,9 @@ def _say_tests(tests: Mapping[Label, TestReport], *, tests_only: bool, to_stdout
             if case.outcome in (Outcome.FAILED, Outcome.ERROR):
                 said = case.message.strip()
                 say(f"  {case.name}: {said.splitlines()[-1] if said else case.outcome}")
+        # Why there is no complete result; or what a debugging option added.
+        if report.output.strip() and (debugging or report.status != "ok"):
+            say(f"  {report.output.strip().splitlines()[-1]}")
 
 
 def _passed(label: Label, report: TestReport) -> str:
