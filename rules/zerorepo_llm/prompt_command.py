@@ -21,8 +21,9 @@ from zerorepo_llm.action import AskModel
 from zerorepo_llm.desk import Desk
 from zerorepo_llm.files import state_dir
 from zerorepo_llm.journal import Entry, Journal, Question, function_of
+from zerorepo_llm.prices import Price
 from zerorepo_llm.secrets import Redactor
-from zerorepo_llm.settings import LLMSettings
+from zerorepo_llm.settings import LLMSettings, key_references
 from zerorepo_llm.transcripts import Index, files_of
 
 _WIDTH = 100
@@ -42,6 +43,8 @@ class Shown:
     """Where its answer is already; "" when it has to be asked."""
     refused: str
     """Why it would not be sent."""
+    window: int | None = None
+    """Tokens that a prompt may have."""
     answer: Entry | None = None
 
     @property
@@ -61,7 +64,7 @@ class Shown:
             **{name: value for name, value in body.items() if name != "target"},
             "prompt_tokens": self.tokens,
             "tokens_are_exact": self.exact,
-            "context_window": model_table.window(self.question.model),
+            "context_window": self.window,
             "prompt_usd": self.prompt_usd,
             "most_usd": self.most_usd,
             "answered": self.answered or None,
@@ -106,7 +109,8 @@ class _Place:
     def __init__(self, root: Path, llm: LLMSettings) -> None:
         self.journal = Journal(state_dir(root))
         self._desk = Desk(state_dir(root))
-        self._redactor = Redactor.from_environment(llm.api_key)
+        self._models = llm.models
+        self._redactor = Redactor.from_environment(*key_references(llm))
         existing = [path for path in llm.transcripts if (root / path).exists()]
         self._recorded = Index(files_of(root, existing)) if llm.provider in ("replay", "desk") else None
 
@@ -131,8 +135,11 @@ class _Place:
         tokens = sum(count(message.content) + 4 for message in question.messages) + 3
         if question.answer_schema is not None:
             tokens += count(json.dumps(question.answer_schema))
-        price = model_table.price_per_token(question.model)
-        return Shown(question, tokens, exact, price, answered, refused, entry)
+        own = self._models.get(question.model)
+        configured = Price.configured(own)
+        price = (configured.input, configured.output) if configured else model_table.price_per_token(question.model)
+        window = own.context_window if own and own.context_window else model_table.window(question.model)
+        return Shown(question, tokens, exact, price, answered, refused, window, entry)
 
 
 def _state(found: Preview) -> dict[str, Any]:
