@@ -13,6 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from zerorepo_llm.prices import Price
+from zerorepo_llm.settings import LLMSettings, litellm_name, provider_of
+
 _TABLE = "model_prices_and_context_window_backup.json"
 _TOKENIZERS = "litellm_core_utils/tokenizers"
 # Names of tiktoken's files: the SHA-1 of the addresses that it would load them from.
@@ -29,18 +32,19 @@ def row(model: str) -> Mapping[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def price_per_token(model: str) -> tuple[float, float] | None:
-    """US dollars for a token of the prompt and of the answer; None when they are not known."""
-    found = row(model) or {}
-    prompt, answer = found.get("input_cost_per_token"), found.get("output_cost_per_token")
-    if isinstance(prompt, (int, float)) and isinstance(answer, (int, float)):
-        return float(prompt), float(answer)
-    return None
+def price(model: str, settings: LLMSettings) -> Price | None:
+    """The price that the settings give, or litellm's; None when it is not known."""
+    own = settings.providers.get(provider_of(model))
+    table = Price.of_table(row(litellm_name(settings, model)), batch=own is not None and own.batch)
+    return Price.configured(settings.models.get(model)) or table
 
 
-def window(model: str) -> int | None:
+def window(model: str, settings: LLMSettings) -> int | None:
     """Tokens that a prompt may have; None when that is not known."""
-    found = (row(model) or {}).get("max_input_tokens")
+    configured = settings.models.get(model)
+    if configured is not None and configured.context_window is not None:
+        return configured.context_window
+    found = (row(litellm_name(settings, model)) or {}).get("max_input_tokens")
     return found if isinstance(found, int) else None
 
 

@@ -37,6 +37,7 @@ async def probe(workspace: Path) -> dict[str, Any]:
         "provider": settings.provider,
         "tiers": settings.tiers.model_dump(),
         "key": _key_state(settings.api_key),
+        "keys": {name: _key_state(each.api_key) for name, each in settings.providers.items() if each.api_key},
         "transcripts": list(settings.transcripts),
         "answers": len(Journal(place).keys()),
         "open_prompts": len(Desk(place).open()),

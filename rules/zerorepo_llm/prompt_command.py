@@ -37,25 +37,27 @@ class Shown:
     tokens: int
     exact: bool
     """Whether ``tokens`` were counted by the model's own tokenizer."""
-    price: tuple[float, float] | None
-    """US dollars for a token of the prompt and of the answer."""
+    price: Price | None
+    window: int | None
+    """Tokens that a prompt for this model may have."""
+    fallbacks: tuple[str, ...]
     answered: str
     """Where its answer is already; "" when it has to be asked."""
     refused: str
     """Why it would not be sent."""
-    window: int | None = None
-    """Tokens that a prompt may have."""
     answer: Entry | None = None
 
     @property
     def prompt_usd(self) -> float | None:
-        """What the prompt costs."""
-        return None if self.price is None else self.tokens * self.price[0]
+        """What the prompt costs when no provider has it cached."""
+        return None if self.price is None else self.tokens * self.price.input
 
     @property
     def most_usd(self) -> float | None:
-        """What it costs with the longest answer."""
-        return None if self.price is None else self.tokens * self.price[0] + self.question.max_tokens * self.price[1]
+        """What it costs at most, with the longest answer."""
+        if self.price is None:
+            return None
+        return self.tokens * self.price.worst_input + self.question.max_tokens * self.price.worst_output
 
     def to_json(self) -> dict[str, Any]:
         """For programs; ``messages`` and ``answer_schema`` are what is sent, to the letter."""
@@ -65,6 +67,7 @@ class Shown:
             "prompt_tokens": self.tokens,
             "tokens_are_exact": self.exact,
             "context_window": self.window,
+            "fallbacks": list(self.fallbacks),
             "prompt_usd": self.prompt_usd,
             "most_usd": self.most_usd,
             "answered": self.answered or None,
@@ -109,7 +112,7 @@ class _Place:
     def __init__(self, root: Path, llm: LLMSettings) -> None:
         self.journal = Journal(state_dir(root))
         self._desk = Desk(state_dir(root))
-        self._models = llm.models
+        self._llm = llm
         self._redactor = Redactor.from_environment(*key_references(llm))
         existing = [path for path in llm.transcripts if (root / path).exists()]
         self._recorded = Index(files_of(root, existing)) if llm.provider in ("replay", "desk") else None
@@ -123,23 +126,24 @@ class _Place:
         if entry is None and self._recorded is not None:
             entry, where = self._recorded.get(key, function_of(key)), "in the transcripts"
         refused = self._redactor.finds_in(question.messages)
-        return self._shown(question, where if entry else "", f"it contains {refused}" if refused else "", entry)
+        why = f"it contains {refused}" if refused else ""
+        return self._shown(question, where if entry else "", why, entry, pending.action.fallbacks)
 
     def of_entry(self, entry: Entry) -> Shown:
         """A question that was answered."""
         return self._shown(entry, "in the journal", "", entry)
 
-    def _shown(self, question: Question, answered: str, refused: str, entry: Entry | None) -> Shown:
+    def _shown(
+        self, question: Question, answered: str, refused: str, entry: Entry | None, fallbacks: tuple[str, ...] = ()
+    ) -> Shown:
         count, exact = model_table.counter(question.model)
         # As OpenAI counts a conversation: a few tokens around each message, and some before the answer.
         tokens = sum(count(message.content) + 4 for message in question.messages) + 3
         if question.answer_schema is not None:
             tokens += count(json.dumps(question.answer_schema))
-        own = self._models.get(question.model)
-        configured = Price.configured(own)
-        price = (configured.input, configured.output) if configured else model_table.price_per_token(question.model)
-        window = own.context_window if own and own.context_window else model_table.window(question.model)
-        return Shown(question, tokens, exact, price, answered, refused, window, entry)
+        price = model_table.price(question.model, self._llm)
+        window = model_table.window(question.model, self._llm)
+        return Shown(question, tokens, exact, price, window, fallbacks, answered, refused, entry)
 
 
 def _state(found: Preview) -> dict[str, Any]:
@@ -194,6 +198,8 @@ def _say(shown: Shown) -> None:
         ("price", _price(shown)),
         ("answered", f"yes, {shown.answered}: nothing is sent" if shown.answered else "no"),
     ]
+    if shown.fallbacks:
+        rows.insert(2, ("fallbacks", ", ".join(shown.fallbacks)))
     if shown.refused:
         rows.append(("refused", f"it would not be sent: {shown.refused}"))
     typer.echo("\n" + _rule(question.purpose or "a question", "="))
@@ -212,8 +218,7 @@ def _say(shown: Shown) -> None:
 def _tokens(shown: Shown) -> str:
     characters = sum(len(message.content) for message in shown.question.messages)
     about = "" if shown.exact else "about "
-    window = model_table.window(shown.question.model)
-    share = f", {shown.tokens / window:.1%} of the context window" if window else ""
+    share = f", {shown.tokens / shown.window:.1%} of the context window" if shown.window else ""
     return (
         f"{about}{shown.tokens:,} tokens ({characters:,} characters in {len(shown.question.messages)} messages{share})"
     )

@@ -220,14 +220,14 @@ class Redactor:
     """Keeps keys out of prompts and answers. Knows the values only in memory, and shares them with every edge of the process."""
 
     @classmethod
-    def from_environment(cls, *references: str | None) -> Redactor:
-        """Of every variable that looks like a secret by its name, and of the variables that ``references`` name.
+    def from_environment(cls, *references: str) -> Redactor:
+        """Of every variable that looks like a secret by its name, and of those that ``references`` name.
 
         What other references stand for is known once it has been resolved.
         """
         redaction.conceal_environment()
         for reference in references:
-            if reference and reference.startswith("env:"):
+            if reference.startswith("env:"):
                 conceal(os.environ.get(reference[4:], ""), reference)
         return cls()
 

@@ -132,13 +132,11 @@ class ModelService:
 
         ActionFailed, TransientFailure or BudgetRefused, redacted, when there is none.
         """
-        await self._refuse_secrets(action, context)
         try:
-            asked = await self._chain(action, context)
+            return await self._chain(action, context)
         except ZeroRepoError as error:
             self._redact(error)
             raise
-        return Asked(self._redactor.clean_answer(asked.answer), asked.tally)
 
     async def _chain(self, action: AskModel, context: ActionContext) -> Asked:
         """The question's model, then its fallbacks, until one answers or the time is over."""
@@ -213,6 +211,7 @@ class ModelService:
     async def _inquire(
         self, action: AskModel, context: ActionContext, own: AskModel, until: float, tally: Tally, is_last: bool
     ) -> Asked:
+        await self._refuse_secrets(own, context)
         request = Request(
             key=context.key,
             label=context.label,
@@ -223,7 +222,7 @@ class ModelService:
         )
         inquiry = Inquiry(request, context, until, may_wait=is_last, tally=tally)
         try:
-            return Asked(await self._inquirer.ask(inquiry), inquiry.tally)
+            return Asked(self._redactor.clean_answer(await self._inquirer.ask(inquiry)), inquiry.tally)
         except (GaveUp, ZeroRepoError, asyncio.CancelledError) as error:
             if inquiry.tally.requests and self.provider.limited:
                 stopped = isinstance(error, asyncio.CancelledError) and asyncio.get_running_loop().time() < until
@@ -233,8 +232,9 @@ class ModelService:
             raise
 
     async def _refuse_secrets(self, action: AskModel, context: ActionContext) -> None:
-        if self.provider.limited and (reference := endpoint_of(self._settings, action.model).api_key):
-            # Now, so that a prompt that holds the key itself is known for one before it is sent.
+        """UsageError when the prompt holds a key, the one that it would be sent with among them."""
+        reference = endpoint_of(self._settings, action.model).api_key
+        if self.provider.limited and reference:
             await resolved(reference, context.workspace)
         if found := self._redactor.finds_in(action.messages):
             raise UsageError(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from zerorepo.errors import did_you_mean
 from zerorepo.values import COSMETIC, Value
@@ -23,6 +23,23 @@ Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
 Money = Annotated[float, Field(ge=0)]
 Models = Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+def _is_a_reference(text: str) -> str:
+    from zerorepo_llm.secrets import check_reference
+
+    return check_reference(text)
+
+
+def _holds_no_password(address: str) -> str:
+    if "@" in address.partition("://")[2].partition("/")[0]:
+        raise ValueError("an address with a password in it is a key; give the key with `api_key`")
+    return address
+
+
+KeyReference = Annotated[str, AfterValidator(_is_a_reference)]
+"""``env:NAME``, ``keyring:NAME``, ``file:PATH`` or ``cmd:COMMAND``; never the key itself."""
+Address = Annotated[str, AfterValidator(_holds_no_password)]
 
 
 def _split(tiers: Any) -> Any:
@@ -38,18 +55,6 @@ def _split(tiers: Any) -> Any:
             given[name], fallbacks[name] = value[0], tuple(value[1:])
     given["fallbacks"] = fallbacks
     return given
-
-
-def _reference(api_key: str | None) -> str | None:
-    from zerorepo_llm.secrets import check_reference
-
-    return None if api_key is None else check_reference(api_key)
-
-
-def _address(api_base: str | None) -> str | None:
-    if api_base and "@" in api_base.partition("://")[2].partition("/")[0]:
-        raise ValueError("an address with a password in it is a key; give the key with `api_key`")
-    return api_base
 
 
 class Tiers(Value):
@@ -84,18 +89,14 @@ class ProviderSettings(Value):
 
     kind: str | None = None
     """litellm's name of it, when ``NAME`` is your own: two OpenAI-compatible servers are two names of kind ``openai``."""
-    api_base: str | None = None
-    api_key: str | None = None
-    """A reference, as in ``[llm]``."""
+    api_base: Address | None = None
+    api_key: KeyReference | None = None
     concurrency: Count | None = None
     """Requests in flight at once, within ``[llm] concurrency``."""
     requests_per_minute: Positive | None = None
     tokens_per_minute: Positive | None = None
     batch: bool = False
     """Ask through the provider's batch API: cheaper, and it may take a day."""
-
-    _references = field_validator("api_key")(_reference)
-    _addresses = field_validator("api_base")(_address)
 
 
 class ModelSettings(Value):
@@ -144,12 +145,10 @@ class QuotaSettings(Value):
     month_usd: Money | None = None
     day_tokens: Count | None = None
     month_tokens: Count | None = None
-    token: str | None = None
-    """A reference (``env:NAME``) to a token that stands for the user; None: the user of the operating system."""
+    token: KeyReference | None = None
+    """A reference (as ``api_key``) to a token that stands for the user; None: the user of the operating system."""
     file: str | None = None
     """Where it is counted; None: ``zerorepo/quota.sqlite`` in the user's state folder."""
-
-    _references = field_validator("token")(_reference)
 
 
 class BatchSettings(Value):
@@ -178,11 +177,11 @@ class LLMSettings(Value):
     """None: not sent, since several models refuse it."""
     max_tokens: int = Field(default=16_000, gt=0)
     """Bound of one answer, in tokens."""
-    api_base: Annotated[str | None, COSMETIC] = None
+    api_base: Annotated[Address | None, COSMETIC] = None
     """Endpoint of an OpenAI-compatible server or proxy, for every provider without a section of its own; None: the
     model's own.
     """
-    api_key: Annotated[str | None, COSMETIC] = None
+    api_key: Annotated[KeyReference | None, COSMETIC] = None
     """A reference, ``env:NAME``, ``keyring:NAME``, ``file:PATH`` or ``cmd:COMMAND``, never the key itself. None: litellm looks for
     the model's usual variable."""
     timeout_s: Annotated[float, Field(gt=0), COSMETIC] = 300.0
@@ -209,9 +208,6 @@ class LLMSettings(Value):
     budget: Annotated[BudgetSettings, COSMETIC] = BudgetSettings()
     quota: Annotated[QuotaSettings, COSMETIC] = QuotaSettings()
     batch: Annotated[BatchSettings, COSMETIC] = BatchSettings()
-
-    _references = field_validator("api_key")(_reference)
-    _addresses = field_validator("api_base")(_address)
 
     @field_validator("provider")
     @classmethod
@@ -240,16 +236,23 @@ def fallbacks_of(settings: LLMSettings, tier: Tier, rule: str = "") -> tuple[str
     return settings.tiers.fallbacks.get(tier, ())
 
 
-def endpoint_of(settings: LLMSettings, model: str) -> LLMSettings | ProviderSettings:
-    """Whose ``api_base`` and ``api_key`` count for ``model``: those of its provider's section, or those of all."""
-    own = settings.providers.get(provider_of(model))
-    return own if own is not None and (own.api_base or own.api_key or own.kind) else settings
-
-
 def key_references(settings: LLMSettings) -> list[str]:
     """Every reference to a secret in the section."""
     given = [settings.api_key, settings.quota.token, *(each.api_key for each in settings.providers.values())]
     return [reference for reference in given if reference]
+
+
+def endpoint_of(settings: LLMSettings, model: str) -> ProviderSettings | LLMSettings:
+    """Whose ``api_base`` and ``api_key`` count for ``model``: its provider's own section, or that of all."""
+    own = settings.providers.get(provider_of(model))
+    return own if own is not None and (own.api_base or own.api_key or own.kind) else settings
+
+
+def litellm_name(settings: LLMSettings, model: str) -> str:
+    """The model string for litellm: with the kind of the provider in the place of a name that the user gave it."""
+    provider, slash, rest = model.partition("/")
+    own = settings.providers.get(provider)
+    return f"{own.kind}/{rest}" if slash and own is not None and own.kind else model
 
 
 def provider_of(model: str) -> str:

@@ -73,7 +73,7 @@ def test_nothing_is_no_answer() -> None:
         check(" \n", "text", None)
 
 
-@pytest.mark.parametrize("hidden", ["\u202e", "\u2066", "\x1b", "\x00", "\U000e0041", "\u200b" * 8])
+@pytest.mark.parametrize("hidden", ["\u202e", "\u2066", "\x1b", "\x07", "\U000e0041", "\u200b" * 8])
 def test_an_answer_with_what_nobody_can_see_does_not_fit(hidden: str) -> None:
     with pytest.raises(BadAnswer, match=r"The code has .* U\+[0-9A-F]{4,5} at line 2 of the block"):
         python_code(f"```python\nx = 1\ny = '{hidden}'\n```")

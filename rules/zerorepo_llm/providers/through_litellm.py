@@ -23,7 +23,7 @@ from zerorepo_llm.faults import Fault, ModelFault, classify
 from zerorepo_llm.prices import Price
 from zerorepo_llm.providers import ModelFacts, Request, Setup
 from zerorepo_llm.secrets import resolved
-from zerorepo_llm.settings import TIERS, endpoint_of, provider_of
+from zerorepo_llm.settings import TIERS, endpoint_of, litellm_name, provider_of
 
 if TYPE_CHECKING:
     from zerorepo_llm.providers.batch import Batches
@@ -79,7 +79,7 @@ class LiteLLMProvider:
 
     async def ask(self, request: Request) -> Answer:
         """One request. ModelFault, classified, when there is no usable answer."""
-        arguments = {**self._arguments(request), **await self._endpoint(request.action.model)}
+        arguments = await self._arguments(request)
         litellm = await self._loaded()
         if request.action.answer_schema is not None and self._takes_schema(arguments["model"]):
             arguments["response_format"] = _response_format(request.action.answer_schema)
@@ -103,7 +103,7 @@ class LiteLLMProvider:
         name = provider_of(request.action.model)
         kind, _, model = arguments["model"].partition("/")
         body = {key: value for key, value in arguments.items() if key in _OF_BODIES}
-        endpoint = {"custom_llm_provider": kind, **await self._endpoint(request.action.model)}
+        endpoint = {"custom_llm_provider": kind, **await self.endpoint(request.action.model)}
         # A fallback has its question's key, and is another question to its provider.
         id_ = f"{request.key.hex}-{model}"
         request.progress(f"waits for a batch of {name}")
@@ -124,7 +124,7 @@ class LiteLLMProvider:
     async def facts(self, model: str) -> ModelFacts:
         """What litellm's own table says; it is part of the installed version, and never fetched."""
         litellm = await self._loaded()
-        name = self._name(model)
+        name = litellm_name(self._settings, model)
         row = litellm.model_cost.get(name) or litellm.model_cost.get(name.partition("/")[2])
         window = (row or {}).get("max_input_tokens")
         own = self._settings.providers.get(provider_of(model))
@@ -133,20 +133,14 @@ class LiteLLMProvider:
 
     def count_tokens(self, model: str, text: str) -> int:
         """By the model's tokenizer where litellm has it, else by a similar one."""
-        return int(self._litellm.token_counter(model=self._name(model), text=text))
+        return int(self._litellm.token_counter(model=litellm_name(self._settings, model), text=text))
 
     async def _loaded(self) -> Any:
         if self._litellm is None:
             self._litellm = await asyncio.to_thread(load_litellm)
         return self._litellm
 
-    def _name(self, model: str) -> str:
-        """The model string for litellm: with the kind of the provider in the place of a name that the user gave it."""
-        provider, slash, rest = model.partition("/")
-        own = self._settings.providers.get(provider)
-        return f"{own.kind}/{rest}" if slash and own is not None and own.kind else model
-
-    def _arguments(self, request: Request) -> dict[str, Any]:
+    async def _arguments(self, request: Request) -> dict[str, Any]:
         action, settings = request.action, self._settings
         if action.model in TIERS:
             raise UsageError(
@@ -155,7 +149,7 @@ class LiteLLMProvider:
                 hint=f'name one that litellm knows, such as {action.model} = "anthropic/…" or "openai/…"',
             )
         arguments: dict[str, Any] = {
-            "model": self._name(action.model),
+            "model": litellm_name(self._settings, action.model),
             "messages": [message.model_dump() for message in action.messages],
             "max_tokens": action.max_tokens,
             "max_retries": 0,
@@ -165,10 +159,10 @@ class LiteLLMProvider:
         }
         if action.temperature is not None:
             arguments["temperature"] = action.temperature
-        return arguments
+        return {**arguments, **await self.endpoint(action.model)}
 
-    async def _endpoint(self, model: str) -> dict[str, Any]:
-        """``api_base`` and ``api_key`` for ``model``."""
+    async def endpoint(self, model: str) -> dict[str, Any]:
+        """``api_base`` and ``api_key`` for ``model``: its provider's own section, or that of all."""
         source = endpoint_of(self._settings, model)
         found: dict[str, Any] = {}
         if source.api_base:
