@@ -32,9 +32,8 @@ class Command:
 
     def __init__(self, root: Path, targets: str = "", files: dict[str, str] | None = None) -> None:
         self.root = root
-        # What the tests themselves import comes first, so that a second checkout runs its own code.
-        path = os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")]))
-        self.env = {**os.environ, "PYTHONPATH": path, "NO_COLOR": "1", "PYTHONWARNINGS": "default"}
+        places = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
+        self.env = {**os.environ, "PYTHONPATH": places, "NO_COLOR": "1", "PYTHONWARNINGS": "default"}
         root.mkdir(parents=True, exist_ok=True)
         for path, text in {"zerorepo.toml": PLUGINS + targets, **(files or {})}.items():
             self.write(path, text)
