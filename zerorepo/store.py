@@ -28,6 +28,9 @@ MARK = b"zerorepo-journal:"
 _FORGOTTEN_BY = {1: (b"t", b"l", b"s")}
 """Schema version to the prefixes of rows whose form changed after it. Results and blobs, which cost money, are kept."""
 
+GENERATION = "generation"
+"""A file beside the database that is gone when something was taken from the store: then what was seen of it counts no more."""
+
 _BATCH_ROWS = 500
 _BATCH_BYTES = 4 << 20
 _TOUCH_S = 24 * 3600.0  # as ``relatime`` does: when a row was last used is noted once a day
@@ -128,6 +131,7 @@ class Store:
             raise error
         if self._cache is not None:
             self._cache.close()
+        (self.folder / GENERATION).unlink(missing_ok=True)
         aside = f"{DBNAME}.damaged-{time.time_ns()}"
         with contextlib.suppress(FileNotFoundError):
             (self.folder / DBNAME).rename(self.folder / aside)
@@ -308,6 +312,7 @@ class Store:
 
     def forget(self, keys: Iterable[bytes]) -> None:
         """Forget several keys at once."""
+        (self.folder / GENERATION).unlink(missing_ok=True)
         self._write(dict.fromkeys(keys))
         self.flush()
 

@@ -32,11 +32,11 @@ def test_golden_keys_have_not_changed() -> None:
 
 def _other_tags(monkeypatch: pytest.MonkeyPatch) -> None:
     """An encoding that differs in one letter."""
-    walk = action_key.walk
+    leaf = action_key._leaf
     monkeypatch.setattr(
         action_key,
-        "walk",
-        lambda value, path="": ((p, b"q" if tag == b"s" else tag, x) for p, tag, x in walk(value, path)),
+        "_leaf",
+        lambda parts, path, tag, payload: leaf(parts, path, b"q" if tag == b"s" else tag, payload),
     )
 
 

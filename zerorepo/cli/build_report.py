@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zerorepo.cli.common import emit, emit_json, many, say
+from zerorepo.cli.common import emit, emit_json, json_text, many, say
 from zerorepo.cli.summary import Summary
 from zerorepo.engine import BuildOptions, BuildResult
 from zerorepo.errors import ExitCode, ZeroRepoError
@@ -62,6 +62,16 @@ class Report:
                 f" `zerorepo adopt --undo {each['label']}` forgets it"
             )
         return code
+
+    def when_nothing_is_to_do(self, wall: str, *, as_json: bool, quiet: bool, tests_only: bool) -> tuple[str, str]:
+        """What the next build will say to stdout and stderr when nothing changes: these targets and verdicts, and no work."""
+        states = dict.fromkeys(map(str, self.build.built), "cached")
+        next_time = Report(self.build, self.tests, Summary(targets=states), self.options)
+        if as_json:
+            body = json_text({**next_time.to_json(ExitCode.OK), "wall_s": wall})
+            return body.replace(f'"{wall}"', wall) + "\n", ""
+        verdicts = "".join(f"{_passed(label, each)}\n" for label, each in sorted(self.tests.items()))
+        return verdicts if tests_only else "", "" if quiet else next_time.last_line(wall) + "\n"
 
     def to_json(self, code: ExitCode) -> dict[str, Any]:
         """The object that ``--json`` ends with."""
@@ -121,7 +131,7 @@ def _say_tests(tests: Mapping[Label, TestReport], *, tests_only: bool, to_stdout
     for label, report in sorted(tests.items()):
         if report.passed:
             if to_stdout:
-                emit(f"PASSED {label} ({many(report.count(Outcome.PASSED), 'test')})")
+                emit(_passed(label, report))
             continue
         text = f"FAILED {label}: {report.status if report.status != 'ok' else _bad_cases(report)}"
         emit(text) if to_stdout else say(text)
@@ -129,6 +139,10 @@ def _say_tests(tests: Mapping[Label, TestReport], *, tests_only: bool, to_stdout
             if case.outcome in (Outcome.FAILED, Outcome.ERROR):
                 said = case.message.strip()
                 say(f"  {case.name}: {said.splitlines()[-1] if said else case.outcome}")
+
+
+def _passed(label: Label, report: TestReport) -> str:
+    return f"PASSED {label} ({many(report.count(Outcome.PASSED), 'test')})"
 
 
 def _bad_cases(report: TestReport) -> str:

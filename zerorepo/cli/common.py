@@ -82,4 +82,9 @@ def emit(text: str) -> None:
 
 def emit_json(body: Any) -> None:
     """The command's result for machines: one JSON value on stdout."""
-    print(mask(json.dumps(body, ensure_ascii=False, indent=2, default=str)), flush=True)
+    print(json_text(body), flush=True)
+
+
+def json_text(body: Any) -> str:
+    """JSON as every command writes it."""
+    return mask(json.dumps(body, ensure_ascii=False, indent=2, default=str))
