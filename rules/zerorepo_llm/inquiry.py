@@ -42,14 +42,33 @@ class Tally:
     uncertain_nusd: int = 0
 
 
+class Deadline:
+    """When a question must have ended. Its own time runs from its first request: whoever stands in line is not late.
+
+    ``at`` is the loop time; until the question has begun, the build's deadline.
+    """
+
+    def __init__(self, seconds: float, build_ends_at: float, scope: asyncio.Timeout) -> None:
+        self.at = build_ends_at
+        self._seconds = seconds
+        self._scope = scope
+        self._begun = False
+
+    def begin(self) -> None:
+        """The first request is about to be sent."""
+        if not self._begun:
+            self._begun = True
+            self.at = min(self.at, asyncio.get_running_loop().time() + self._seconds)
+            self._scope.reschedule(self.at)
+
+
 @dataclass(slots=True)
 class Question:
     """What is asked of one model, for whom, and what it took so far."""
 
     request: Request
     context: ActionContext
-    until: float
-    """Loop time at which it must have ended."""
+    deadline: Deadline
     may_wait: bool
     """Wait while the circuit is open: there is nobody else to ask."""
     tally: Tally = field(default_factory=Tally)
@@ -83,7 +102,7 @@ class Inquirer:
             question.context.meter(retries=1)
 
         if not self._provider.limited:
-            return await self._backoff.run(lambda: self._unlimited(question), on_retry, question.until)
+            return await self._backoff.run(lambda: self._unlimited(question), on_retry, lambda: question.deadline.at)
         facts = await self._facts_of(action.model)
         try:
             window.check(action, action.model, facts.window, lambda text: self._count(action.model, text))
@@ -93,7 +112,9 @@ class Inquirer:
             raise _no_price(action)
         question.request = replace(question.request, shared_prefix=self._is_shared(action))
         try:
-            return await self._backoff.run(lambda: self._attempt(question, facts), on_retry, question.until)
+            return await self._backoff.run(
+                lambda: self._attempt(question, facts), on_retry, lambda: question.deadline.at
+            )
         except GaveUp as gave_up:
             self._explain_window(gave_up.last, action)
             raise
@@ -116,6 +137,7 @@ class Inquirer:
         while True:
             await self._let_through(lane, question)
             async with self._room(lane, expected):
+                question.deadline.begin()
                 hold = await self._budget.hold(
                     worst, lambda: question.context.progress("waits until other requests have settled with the budget")
                 )
