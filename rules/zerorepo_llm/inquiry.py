@@ -8,16 +8,16 @@ the circuit, which may have opened meanwhile.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from zerorepo.action import ActionContext
 from zerorepo.errors import BudgetRefused, ZeroRepoError
 from zerorepo_llm import faults, window
 from zerorepo_llm.accounts import Amount
 from zerorepo_llm.action import Answer, AskModel
-from zerorepo_llm.breaker import State
 from zerorepo_llm.budget import Budget
 from zerorepo_llm.faults import ModelFault
 from zerorepo_llm.lanes import Lane
@@ -26,6 +26,8 @@ from zerorepo_llm.prices import Price, likely_tokens, worst_case
 from zerorepo_llm.providers import KnowsModels, ModelFacts, ModelProvider, Request
 from zerorepo_llm.retry import Backoff, GaveUp
 from zerorepo_llm.settings import LLMSettings, provider_of
+
+T = TypeVar("T")
 
 # A provider's own timeout cancels the request; this is for the case that it does not fire.
 _GRACE_S = 5.0
@@ -40,14 +42,33 @@ class Tally:
     uncertain_nusd: int = 0
 
 
+class Deadline:
+    """When a question must have ended. Its own time runs from its first request: whoever stands in line is not late.
+
+    ``at`` is the loop time; until the question has begun, the build's deadline.
+    """
+
+    def __init__(self, seconds: float, build_ends_at: float, scope: asyncio.Timeout) -> None:
+        self.at = build_ends_at
+        self._seconds = seconds
+        self._scope = scope
+        self._begun = False
+
+    def begin(self) -> None:
+        """The first request is about to be sent."""
+        if not self._begun:
+            self._begun = True
+            self.at = min(self.at, asyncio.get_running_loop().time() + self._seconds)
+            self._scope.reschedule(self.at)
+
+
 @dataclass(slots=True)
 class Question:
     """What is asked of one model, for whom, and what it took so far."""
 
     request: Request
     context: ActionContext
-    until: float
-    """Loop time at which it must have ended."""
+    deadline: Deadline
     may_wait: bool
     """Wait while the circuit is open: there is nobody else to ask."""
     tally: Tally = field(default_factory=Tally)
@@ -68,6 +89,10 @@ class Inquirer:
         self._facts: dict[str, ModelFacts] = {}
         self._prefixes: set[tuple[str, str]] = set()
 
+    async def prepare(self, model: str) -> None:
+        """Have the provider loaded, and know what it knows of ``model``."""
+        await self._facts_of(model)
+
     async def ask(self, question: Question) -> Answer:
         """The answer, with what it has cost. GaveUp; BudgetRefused; or what the provider raises as a ZeroRepoError."""
         action = question.request.action
@@ -77,7 +102,7 @@ class Inquirer:
             question.context.meter(retries=1)
 
         if not self._provider.limited:
-            return await self._backoff.run(lambda: self._unlimited(question), on_retry, question.until)
+            return await self._backoff.run(lambda: self._unlimited(question), on_retry, lambda: question.deadline.at)
         facts = await self._facts_of(action.model)
         try:
             window.check(action, action.model, facts.window, lambda text: self._count(action.model, text))
@@ -87,7 +112,9 @@ class Inquirer:
             raise _no_price(action)
         question.request = replace(question.request, shared_prefix=self._is_shared(action))
         try:
-            return await self._backoff.run(lambda: self._attempt(question, facts), on_retry, question.until)
+            return await self._backoff.run(
+                lambda: self._attempt(question, facts), on_retry, lambda: question.deadline.at
+            )
         except GaveUp as gave_up:
             self._explain_window(gave_up.last, action)
             raise
@@ -110,14 +137,13 @@ class Inquirer:
         while True:
             await self._let_through(lane, question)
             async with self._room(lane, expected):
+                question.deadline.begin()
                 hold = await self._budget.hold(
                     worst, lambda: question.context.progress("waits until other requests have settled with the budget")
                 )
-                before = lane.breaker.state
-                if not lane.breaker.enter():
+                if not _telling(lane, question, lane.breaker.enter):
                     self._budget.settle(hold, Amount())
                     continue
-                self._tell(lane, before, question)
                 came_to, used = worst, 0
                 try:
                     answer = await self._request(lane, question, facts.price)
@@ -158,38 +184,23 @@ class Inquirer:
         """Send it, and tell the circuit how it went."""
         question.tally.requests += 1
         limit = self._settings.batch.wait_s if lane.batch else self._settings.timeout_s
-        shown = False
-        before = lane.breaker.state
+        shows: Callable[[], object] = lane.breaker.abandoned
         try:
             async with asyncio.timeout(limit + _GRACE_S):
                 answer = await self._provider.ask(question.request)
-            lane.breaker.succeeded()
-            shown = True
+            shows = lane.breaker.succeeded
             return _priced(answer, price, configured=question.request.action.model in self._settings.models)
         except TimeoutError:
-            lane.breaker.failed()
-            shown = True
+            shows = lane.breaker.failed
             raise ModelFault(faults.TIMEOUT, f"no answer within {limit + _GRACE_S:.0f} s") from None
         except ModelFault as fault:
             if fault.fault.down:
-                lane.breaker.failed()
-                shown = True
+                shows = lane.breaker.failed
             elif fault.fault is not faults.RATE_LIMIT:
-                lane.breaker.succeeded()
-                shown = True
+                shows = lane.breaker.succeeded
             raise
         finally:
-            if not shown:
-                lane.breaker.abandoned()
-            self._tell(lane, before, question)
-
-    def _tell(self, lane: Lane, before: State, question: Question) -> None:
-        """Make a change of the circuit visible: in the progress line, and in the build's meters and events."""
-        state = lane.breaker.state
-        if state is before:
-            return
-        question.context.progress(f"{lane.name}: circuit {state}")
-        question.context.meter(**{f"circuit_{state.replace(' ', '_')}": 1})
+            _telling(lane, question, shows)
 
     def _is_shared(self, action: AskModel) -> bool:
         """Whether a question with the same instructions was asked before in this build."""
@@ -224,6 +235,17 @@ class Inquirer:
         else:
             parts = ", ".join(window.largest(action, lambda text: self._count(action.model, text)))
         fault.detail = f"{parts}; {fault.detail}" if parts else fault.detail
+
+
+def _telling(lane: Lane, question: Question, change: Callable[[], T]) -> T:
+    """Do ``change`` to the circuit; if it changes state, let that be seen in the progress line, the meters and the events."""
+    before = lane.breaker.state
+    result = change()
+    state = lane.breaker.state
+    if state is not before:
+        question.context.progress(f"{lane.name}: circuit {state}")
+        question.context.meter(**{f"circuit_{state.replace(' ', '_')}": 1})
+    return result
 
 
 def _priced(answer: Answer, price: Price | None, *, configured: bool) -> Answer:

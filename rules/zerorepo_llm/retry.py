@@ -55,9 +55,9 @@ class Backoff:
         self,
         once: Callable[[], Awaitable[T]],
         on_retry: Callable[[int, ModelFault, float], None],
-        until: float = math.inf,
+        until: Callable[[], float] = lambda: math.inf,
     ) -> T:
-        """The result of ``once``; GaveUp after a fatal fault, the last attempt, or when a pause would end after ``until``
+        """The result of ``once``; GaveUp after a fatal fault, the last attempt, or when a pause would end after ``until()``
         (of ``clock``).
         """
         request = 0
@@ -72,7 +72,7 @@ class Backoff:
                 if enough or fault.fault.kind is not Kind.RETRYABLE:
                     raise GaveUp(fault, request) from fault
                 pause = self.pause_s(request, fault)
-                if self.clock() + pause >= until:
+                if self.clock() + pause >= until():
                     raise GaveUp(fault, request) from fault
                 on_retry(request, fault, pause)
             await self.sleep(pause)

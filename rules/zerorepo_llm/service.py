@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 from zerorepo.action import ActionContext, Meters
 from zerorepo.action_key import key_of
-from zerorepo.errors import ActionFailed, TransientFailure, UsageError, ZeroRepoError
+from zerorepo.errors import ActionFailed, BudgetRefused, TransientFailure, UsageError, ZeroRepoError
 from zerorepo_llm import faults, testing_hook
 from zerorepo_llm.action import Answer, AskModel
 from zerorepo_llm.books import Books, meters_of
 from zerorepo_llm.budget import Budget
 from zerorepo_llm.faults import Kind, ModelFault
-from zerorepo_llm.inquiry import Inquirer, Tally
+from zerorepo_llm.inquiry import Deadline, Inquirer, Tally
 from zerorepo_llm.inquiry import Question as Inquiry
 from zerorepo_llm.journal import Entry, Journal, Question, function_of
 from zerorepo_llm.providers import ModelProvider, Request, Setup, open_provider
@@ -111,7 +111,7 @@ class ModelService:
         self._budget = budget
         self._redactor = Redactor.from_environment(*key_references(settings))
         self._inquirer = Inquirer(provider, settings, budget)
-        self._until = asyncio.get_running_loop().time() + (settings.build_deadline_s or float("inf"))
+        self._until: float | None = None
 
     @classmethod
     async def open(cls, context: ActionContext) -> ModelService:
@@ -140,20 +140,18 @@ class ModelService:
 
     async def _chain(self, action: AskModel, context: ActionContext) -> Asked:
         """The question's model, then its fallbacks, until one answers or the time is over."""
-        loop = asyncio.get_running_loop()
-        until = float("inf")
-        if self.provider.limited:
-            until = min(self._until, loop.time() + self._deadline_s())
         models = [action.model, *(action.fallbacks if self.provider.limited else ())]
+        build_ends_at = await self._build_ends_at(models[0])
         tried: list[_Tried] = []
         tallies: list[Tally] = []
         try:
-            async with asyncio.timeout_at(None if until == float("inf") else until):
+            async with asyncio.timeout_at(None if build_ends_at == float("inf") else build_ends_at) as scope:
+                deadline = Deadline(self._deadline_s(), build_ends_at, scope)
                 for number, model in enumerate(models):
                     tallies.append(Tally())
                     is_last = number == len(models) - 1
                     try:
-                        return await self._one(action, context, model, until, tallies[-1], is_last=is_last)
+                        return await self._one(action, context, model, deadline, tallies[-1], is_last=is_last)
                     except GaveUp as gave_up:
                         tried.append(_Tried(model, gave_up))
                         fault = gave_up.last.fault
@@ -161,10 +159,24 @@ class ModelService:
                             break
                         context.progress(f"{model}: {fault.name}; asks {models[number + 1]}")
                         context.meter(fallbacks=1)
+        except BudgetRefused as refused:
+            # Whoever reads that a fallback was too dear must know why it was to be asked.
+            refused.message = "\n".join([*self._said(tried), refused.message])
+            raise
         except TimeoutError:
             late = ModelFault(faults.DEADLINE, self._bounds())
             tried.append(_Tried(models[len(tallies) - 1], GaveUp(late, tallies[-1].requests)))
         raise self._failure(tried, action, context)
+
+    async def _build_ends_at(self, model: str) -> float:
+        """Loop time at which every question of this build must have ended."""
+        if not self.provider.limited:
+            return float("inf")  # people take their time
+        # The provider is loaded first: that takes seconds, and is nobody's fault.
+        await self._inquirer.prepare(model)
+        if self._until is None:
+            self._until = asyncio.get_running_loop().time() + (self._settings.build_deadline_s or float("inf"))
+        return self._until
 
     def _bounds(self) -> str:
         own = f"no answer within {self._deadline_s():g} s"
@@ -176,11 +188,11 @@ class ModelService:
         return self._settings.deadline_s + (self._settings.batch.wait_s if batch else 0.0)
 
     async def _one(
-        self, action: AskModel, context: ActionContext, model: str, until: float, tally: Tally, *, is_last: bool
+        self, action: AskModel, context: ActionContext, model: str, deadline: Deadline, tally: Tally, *, is_last: bool
     ) -> Asked:
         """Ask one model of the chain. GaveUp when it cannot be had. Whatever comes of it is in the ledger."""
         if model == action.model:
-            return await self._inquire(action, context, action, until, tally, is_last)
+            return await self._inquire(action, context, action, deadline, tally, is_last)
         # The answer of a fallback is also its own answer to this question, and is kept as such: it is paid for once.
         own = action.model_copy(update={"model": model, "fallbacks": ()})
         key = key_of(own, function_of(context.key.hex))
@@ -189,7 +201,7 @@ class ModelService:
             with journal.set_aside(key.hex) if context.refreshing else nullcontext():
                 entry = journal.get(key.hex)
                 if entry is None:
-                    asked = await self._inquire(action, context, own, until, tally, is_last)
+                    asked = await self._inquire(action, context, own, deadline, tally, is_last)
                     entry = Entry.answered(Question.of(own, key, context.label), asked.answer, self.provider.name)
                     await _keep(journal, entry)
                 else:
@@ -197,7 +209,7 @@ class ModelService:
         return Asked(asked.answer.model_copy(update={"asked": model}), asked.tally)
 
     async def _inquire(
-        self, action: AskModel, context: ActionContext, own: AskModel, until: float, tally: Tally, is_last: bool
+        self, action: AskModel, context: ActionContext, own: AskModel, deadline: Deadline, tally: Tally, is_last: bool
     ) -> Asked:
         await self._refuse_secrets(own, context)
         request = Request(
@@ -208,12 +220,12 @@ class ModelService:
             progress=context.progress,
             refresh=context.refreshing,
         )
-        inquiry = Inquiry(request, context, until, may_wait=is_last, tally=tally)
+        inquiry = Inquiry(request, context, deadline, may_wait=is_last, tally=tally)
         try:
             return Asked(self._redactor.clean_answer(await self._inquirer.ask(inquiry)), inquiry.tally)
         except (GaveUp, ZeroRepoError, asyncio.CancelledError) as error:
             if inquiry.tally.requests and self.provider.limited:
-                stopped = isinstance(error, asyncio.CancelledError) and asyncio.get_running_loop().time() < until
+                stopped = isinstance(error, asyncio.CancelledError) and asyncio.get_running_loop().time() < deadline.at
                 outcome = "interrupted" if stopped else "failed"
                 name = self.provider.name
                 self._books.call(outcome, action, context, provider=name, tally=inquiry.tally, asked=own.model)
@@ -236,16 +248,20 @@ class ModelService:
         error.where = self._redactor.clean(error.where) if error.where else None
         error.args = (error.message,)
 
-    def _failure(
-        self, tried: list[_Tried], action: AskModel, context: ActionContext
-    ) -> ActionFailed | TransientFailure:
-        lines = [f"No answer for {context.label}: {action.purpose or 'ask a model'}"]
+    def _said(self, tried: list[_Tried]) -> list[str]:
+        lines = []
         for each in tried:
             made = each.gave_up.requests
             lines += [
                 f"  provider {self.provider.name}, model {each.model}, {made} request{'' if made == 1 else 's'}",
                 f"  last cause: {self._redactor.clean_message(each.gave_up.last.summary())}",
             ]
+        return lines
+
+    def _failure(
+        self, tried: list[_Tried], action: AskModel, context: ActionContext
+    ) -> ActionFailed | TransientFailure:
+        lines = [f"No answer for {context.label}: {action.purpose or 'ask a model'}", *self._said(tried)]
         fault = tried[-1].gave_up.last.fault
         if fault.kind is Kind.RETRYABLE:
             hint = fault.hint or "build again later; what was answered is kept"

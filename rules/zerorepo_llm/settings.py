@@ -187,7 +187,7 @@ class LLMSettings(Value):
     timeout_s: Annotated[float, Field(gt=0), COSMETIC] = 300.0
     """Seconds one request may take."""
     deadline_s: Annotated[float, Field(gt=0), COSMETIC] = 1800.0
-    """Seconds one question may take in all: requests, pauses, limits and fallbacks."""
+    """Seconds one question may take from its first request on: requests, pauses, limits and fallbacks."""
     build_deadline_s: Annotated[Positive | None, COSMETIC] = None
     """Seconds from a build's first question to the end of its last; None: no such bound."""
     attempts: Annotated[int, Field(ge=1, le=20), COSMETIC] = 4

@@ -210,3 +210,16 @@ def test_the_fake_is_not_asked_after_a_fatal_error(server: FakeOpenAI, asking: B
     server.plan = [fake.UNAUTHORIZED]
     with pytest.raises(ActionFailed, match="1 request"):
         ask(asking, question())
+
+
+def test_whoever_stands_in_line_is_not_late(build: Build) -> None:
+    build.settings = LLMSettings.model_validate({"deadline_s": 1.0, "concurrency": 1})
+
+    async def go() -> list[Any]:
+        asked = (build.execute(question(sample=n)) for n in range(6))
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        await build.close()
+        return found
+
+    with use_provider(ScriptedProvider(lambda request: "hello", limited=True, latency_s=0.4)):
+        assert [type(each).__name__ for each in asyncio.run(go())] == ["Answer"] * 6

@@ -95,8 +95,9 @@ class Profile:
             for lane in range(1, self._lanes + 1)
         ]
         try:
+            text = json.dumps({"traceEvents": [*head, *self._spans], "displayTimeUnit": "ms"})
             with file:
-                file.write(mask(json.dumps({"traceEvents": [*head, *self._spans], "displayTimeUnit": "ms"})))
+                file.write(mask(text))
         except OSError as error:
             raise UsageError(f"Cannot write the profile: {error.strerror}", where=file.name) from None
 

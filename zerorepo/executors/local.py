@@ -100,6 +100,7 @@ class LocalExecutor:
         self._refresh = refresh
         self._flights: dict[str, _Flight] = {}
         self._landed: set[str] = set()
+        self._refreshed: set[str] = set()
         self.would_run: dict[Label, dict[str, WouldRun]] = {}
         """Of a dry run: target to the actions that it asked for and that are not in the cache, by key."""
         self._services: dict[type[Any], asyncio.Task[Any]] = {}
@@ -143,7 +144,7 @@ class LocalExecutor:
     async def _run(self, action: Action, key: Digest, encoded: bytes, label: Label) -> Ran:
         unit = Unit("action", key.hex, str(label), type(action).mnemonic, action.describe())
         durable = type(action).cache is CachePolicy.DURABLE
-        context = LocalActionContext(self, label, key, self._refreshing(action, label))
+        context = LocalActionContext(self, label, key, self._refreshing(action, key, label))
         use_cache = durable and not context.refreshing
         if use_cache and (found := self._cache.get(action, key)):
             return await self._hit(unit, action, context, found)
@@ -168,8 +169,10 @@ class LocalExecutor:
             transition(self.events, unit, State.FAILED, error=error.message, origin=str(error.origin))
             raise
 
-    def _refreshing(self, action: Action, label: Label) -> bool:
-        return bool(self._refresh) and type(action).refreshable and chosen(label, self._refresh)
+    def _refreshing(self, action: Action, key: Digest, label: Label) -> bool:
+        if not self._refresh or not type(action).refreshable or key.hex in self._refreshed:
+            return False  # in this build it was done anew already
+        return chosen(label, self._refresh)
 
     async def _hit(self, unit: Unit, action: Action, context: LocalActionContext, found: CachedResult) -> Ran:
         if context.key.hex in self._landed:
@@ -191,6 +194,8 @@ class LocalExecutor:
             settled, text, meters = await self._execute(action, context)
             if durable:
                 self._cache.put(action, key, encoded, text, meters)
+            if context.refreshing:
+                self._refreshed.add(key.hex)
         finally:
             if durable:
                 self._store.finish(_claim(key), now=time.monotonic() - began > _LONG_S)
