@@ -40,6 +40,7 @@ class StreamResident:
         end: Callable[[], Awaitable[None]],
         alive: Callable[[], bool],
         last_words: Callable[[], str] = lambda: "",
+        ended_for_memory: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
         self.isolate = isolate
         self._reader = reader
@@ -47,6 +48,7 @@ class StreamResident:
         self._end = end
         self._alive = alive
         self._last_words = last_words
+        self._ended_for_memory = ended_for_memory
 
     async def send(self, frame: bytes) -> None:
         try:
@@ -72,6 +74,9 @@ class StreamResident:
 
     def last_words(self) -> str:
         return self._last_words()
+
+    async def ended_for_memory(self) -> bool:
+        return self._ended_for_memory is not None and await self._ended_for_memory()
 
     def alive(self) -> bool:
         return self._alive() and not self._reader.at_eof()

@@ -27,7 +27,7 @@ from zerorepo_sandbox.pool import Kind, Pool
 from zerorepo_sandbox.report import Judged, judge, judge_run
 from zerorepo_sandbox.screen import screen_files
 from zerorepo_sandbox.service import Sandbox
-from zerorepo_sandbox.tier import Capture, Tier, World
+from zerorepo_sandbox.tier import Capture, OutOfMemory, Tier, World
 
 _START = "import sys; from zerorepo_inside.worker import main; main(sys.argv[1])"
 _WORK, _TMP = "/work", "/tmp"
@@ -130,7 +130,13 @@ class RunTests(Action):
         filter_ = seccomp.program(shared_ipc=kind.tier.isolate != "namespaces") or b""
         request = self._request(_WORK, _TMP, files, capture, names, count_processes=True, filter_=filter_)
         longest_s = PATIENCE * self.limits.wall_s + _GRACE_S
-        judged = judge(await pool.ask(kind, request, longest_s=longest_s, largest=_answer_cap(self.limits)), {})
+        try:
+            answer = await pool.ask(kind, request, longest_s=longest_s, largest=_answer_cap(self.limits))
+        except OutOfMemory:
+            return Judged(
+                Verdict.MEMORY, "the processes together used more memory than allowed, and all of them were ended"
+            )
+        judged = judge(answer, {})
         if judged.starved:
             raise TransientFailure(
                 f"The tests did not end within {PATIENCE} times their time limit of {self.limits.wall_s:g} s,"
