@@ -92,7 +92,7 @@ class Docker:
             container.remove,
             lambda: container.alive,
             lambda: container.stderr.decode("utf-8", "replace").strip(),
-            container.ran_out_of_memory,
+            ended_for_memory=container.ran_out_of_memory,
         )
 
     @asynccontextmanager

@@ -37,30 +37,16 @@ class Kind:
     argv: tuple[str, ...]
     env: Mapping[str, str]
     most: Limits = field(default_factory=Limits)
-    """The most that any request may use, for tiers whose workers are of a size."""
+    """The most that any request may use: what is fixed when a worker starts is made to this measure."""
 
     @property
     def key(self) -> str:
         """Equal for equal kinds."""
         shows = sorted((inside, str(path)) for inside, path in self.world.shows.items())
+        size = [self.most.memory_mb, self.most.disk_mb, self.most.inodes, self.most.processes]
         return json.dumps(
-            [
-                self.tier.name,
-                shows,
-                self.world.system,
-                self.world.hides,
-                self.argv,
-                sorted(self.env.items()),
-                self._size,
-            ]
+            [self.tier.name, shows, self.world.system, self.world.hides, self.argv, sorted(self.env.items()), size]
         )
-
-    @property
-    def _size(self) -> list[int]:
-        """What is fixed when a worker starts; namespaces are made to measure for each request."""
-        if self.tier.isolate == "namespaces":
-            return []
-        return [self.most.memory_mb, self.most.disk_mb, self.most.inodes, self.most.processes]
 
 
 class _Worker:
@@ -83,8 +69,10 @@ class Pool:
         self._busy: set[_Worker] = set()
         self._closed = False
 
-    async def ask(self, kind: Kind, request: bytes, *, longest_s: float, largest: int) -> bytes:
-        """The answer of a worker. Cancelling ends the worker, and the request with it, at once.
+    async def ask(self, kind: Kind, request: bytes, *, longest_s: float, largest: int) -> tuple[bytes, bool]:
+        """The answer of a worker, and whether the kernel ended something of it for want of memory.
+
+        Cancelling ends the worker, and the request with it, at once.
 
         EnvironmentFailure when no worker starts; TransientFailure when several died one after another; OutOfMemory when the
         kernel ended one for the memory of this request.
@@ -105,8 +93,9 @@ class Pool:
                 except BaseException:
                     await self._drop(worker)
                     raise
+                out_of_memory = worker.resident.out_of_memory()
                 await self._give_back(worker)
-                return answer
+                return answer, out_of_memory
         raise TransientFailure(
             f"{_TRIES} workers of the sandbox ended while they ran the same request: {why}",
             hint="something on this machine ends them; is it out of memory?",

@@ -101,6 +101,9 @@ class Resident(Protocol):
     def alive(self) -> bool:
         """Whether it has not ended, as far as can be known without asking it."""
 
+    def out_of_memory(self) -> bool:
+        """Whether the kernel ended something of it for want of memory since this was last asked."""
+
     def last_words(self) -> str:
         """What it, or what started it, wrote to its error stream; known after ``end``."""
 
