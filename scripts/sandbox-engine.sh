@@ -74,6 +74,8 @@ stop() {
     umount "$mount" 2>/dev/null || umount -l "$mount" || true
   done
   rm -rf "${folder:?}"
+  # The engine's parent of its containers' control groups; removed only where it is empty, and made again by whoever needs it.
+  rmdir /sys/fs/cgroup/docker /sys/fs/cgroup/*/docker 2>/dev/null || true
 }
 
 case $action in

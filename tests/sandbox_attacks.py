@@ -4,7 +4,8 @@ Each file is a test that passes only if its attack succeeds, and says in its fir
 escape, ``I`` a forged verdict, ``R`` exhaustion of a resource, ``S`` poisoned files; ``timeout: N`` seconds; ``runs: N`` times in
 a row, since it looks for what an earlier run left. Every one runs as the product runs it, screen first, which decides the row; and
 without the screen, to see what the sandbox itself withstands. After each, ordinary requests must have their ordinary results in
-worlds as fresh as the first, and no process may be left. Exit code 1 when any row says ``escaped``. Knows nothing of how the
+worlds as fresh as the first, and no process may be left. Exit code 1 when any row says anything but
+``contained`` or ``detected``. Knows nothing of how the
 sandbox works.
 """
 
@@ -31,6 +32,7 @@ from sandbox_harness import MemoryContext
 from zerorepo.errors import ActionFailed, EnvironmentFailure, TransientFailure
 from zerorepo.target import Outcome, TestReport
 from zerorepo_sandbox.environment import environment_id
+from zerorepo_sandbox.inside.watch import PATIENCE
 from zerorepo_sandbox.limits import Limits, Verdict
 from zerorepo_sandbox.run_command import RunCommand
 from zerorepo_sandbox.run_tests import RunTests, TestRun
@@ -39,13 +41,16 @@ SECRET = "CANARYKEY-of-the-host"
 _SECRET_FILE = Path("/var/tmp/zr_home/.config/zr_canary")
 _PORT = 18765
 _SANDBOX_UID = 64999
-_SLACK_S = 8.0
+_SLACK_S = 20.0
+"""Seconds that a run may take beyond the limit on it, times the patience with a busy machine: more is a hang."""
 _AMOUNT = re.compile(r"\b(\w+_MB|INODES|FORKS) (\d+)")
 
 
 @dataclass(frozen=True)
 class Row:
-    """What came of one attack: ``contained``, ``detected`` or ``escaped``, as the product runs it and without the screen."""
+    """What came of one attack: ``contained``, ``detected``, ``escaped`` or ``broken`` (it did not run), as the product runs it and
+    without the screen.
+    """
 
     name: str
     kind: str
@@ -114,10 +119,17 @@ def classify(kind: str, run: TestRun, limits: Limits, seconds: float, leftovers:
     """What the result of a run says about the attack."""
     report = run.report
     shown = report.output + "".join(case.message for case in report.cases)
-    if SECRET in shown or leftovers or seconds > limits.wall_s + _SLACK_S or (report.passed and kind in "AI"):
+    if (
+        SECRET in shown
+        or leftovers
+        or seconds > PATIENCE * limits.wall_s + _SLACK_S
+        or (report.passed and kind in "AI")
+    ):
         return "escaped"
     if kind == "A" and any(case.outcome is Outcome.PASSED for case in report.cases):
         return "escaped"
+    if kind in "AS" and report.cases and all(case.outcome is Outcome.ERROR for case in report.cases):
+        return "broken"  # it never ran, which says nothing
     if kind == "R":
         caps = {"INODES": 2 * limits.inodes, "FORKS": limits.processes}
         for what, amount in _AMOUNT.findall(shown):
@@ -301,8 +313,9 @@ async def run(folder: Path, tier: str, context: MemoryContext) -> int:
         print(f"{row.name:24} {row.kind:4} {result:10} {row.status:10} {behind:24} {row.seconds:.1f}", flush=True)
         if unwell:
             print(f"  after it {unwell}", flush=True)
-        failed += result in ("escaped", "unwell")
-        passed += result not in ("escaped", "unwell")
+        good = result in ("contained", "detected") and row.behind in ("contained", "detected")
+        failed += not good
+        passed += good
     print(f"{passed} passed, {failed} failed")
     return failed
 

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from zerorepo.errors import EnvironmentFailure
-from zerorepo_sandbox import environment, seccomp, staging, tree
+from zerorepo_sandbox import cgroup, environment, seccomp, staging, tree
 from zerorepo_sandbox.limits import Limits
 from zerorepo_sandbox.process import supervise
 from zerorepo_sandbox.resident import start_resident
@@ -33,6 +33,7 @@ _MARK = "zerorepo-sandbox"
 """Host name within a world; in the launcher's arguments it shows whose it is."""
 _WORK, _TMP, _SHM = "/work", "/tmp", "/dev/shm"
 _SHM_MB = 16
+_TRIES = 3
 _WORKERS_OWN = Limits(disk_mb=1)
 """What a resident worker may write outside the worlds that it makes."""
 _PASSWD = f"sandbox:x:{_INSIDE_ID}:{_INSIDE_ID}:sandbox:/tmp:/bin/sh\n".encode()
@@ -77,13 +78,17 @@ class Bubblewrap:
         if self._as_root and not self._setpriv:
             return "The sandbox needs `setpriv` (package util-linux) when the build runs as root"
         _sweep_orphans()
+        await asyncio.to_thread(cgroup.sweep)
         limits = Limits(wall_s=20)
-        async with self.place(World(system=SYSTEM), limits) as place:
-            ended = await place.run(
-                ("/bin/sh", "-c", ":"), stdin=b"", env={}, limits=limits, capture=Capture(1 << 16, 1 << 16)
-            )
-        if ended.code == 0:
-            return ""
+        for _ in range(_TRIES):
+            async with self.place(World(system=SYSTEM), limits) as place:
+                ended = await place.run(
+                    ("/bin/sh", "-c", ":"), stdin=b"", env={}, limits=limits, capture=Capture(1 << 16, 1 << 16)
+                )
+            if ended.code == 0:
+                return ""
+            if ended.code > 0 and ended.stopped is None:
+                break  # it said no; killed, or too slow, it has said nothing yet
         said = ended.stderr.decode("utf-8", "replace").strip() or f"exit code {ended.code}"
         return (
             f"bubblewrap cannot make a sandbox here: {said}\n"
@@ -100,11 +105,10 @@ class Bubblewrap:
     async def resident(self, world: World, argv: Sequence[str], env: Mapping[str, str], most: Limits) -> Resident:
         """It makes namespaces within its own for each request, and filters system calls itself once it has."""
         launch, world = await self._launch(world)
-        passwd = _as_pipe(_PASSWD)
+        passwd, group = _as_pipe(_PASSWD), cgroup.Group.make(most)
         try:
-            return await start_resident(
-                [*launch, *_arguments(world, _WORKERS_OWN, passwd, None), *argv], env, [passwd], isolate="namespaces"
-            )
+            command = [*launch, *_arguments(world, _WORKERS_OWN, passwd, None), *argv]
+            return await start_resident(command, env, [passwd], isolate=self.isolate, group=group)
         finally:
             os.close(passwd)
 

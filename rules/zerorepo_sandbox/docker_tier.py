@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from zerorepo.errors import EnvironmentFailure
+from zerorepo.errors import EnvironmentFailure, TransientFailure
 from zerorepo_sandbox import environment, image, seccomp
 from zerorepo_sandbox.docker_engine import Engine, Spec
 from zerorepo_sandbox.limits import Limits, Verdict
@@ -92,6 +92,7 @@ class Docker:
             container.remove,
             lambda: container.alive,
             lambda: container.stderr.decode("utf-8", "replace").strip(),
+            ended_for_memory=container.ran_out_of_memory,
         )
 
     @asynccontextmanager
@@ -243,9 +244,15 @@ class _DockerPlace:
             code, stopped = int(answer["code"]), Verdict(answer["stopped"]) if answer["stopped"] else None
         except TimeoutError:
             worker.usable, stopped = False, Verdict.TIMEOUT
-        except Gone:
-            # The kernel takes the whole container only for its memory, where what is in it cannot be told apart (gVisor).
-            worker.usable, stopped = False, Verdict.MEMORY
+        except Gone as error:
+            # Where the kernel cannot tell apart what is in a container it takes all of it (gVisor).
+            worker.usable = False
+            if not await worker.resident.ended_for_memory():
+                raise TransientFailure(
+                    f"A container of the sandbox ended while a command ran in it: {worker.resident.last_words() or error}",
+                    hint="something on this machine ended it; build again",
+                ) from error
+            stopped = Verdict.MEMORY
         except BaseException:
             worker.usable = False
             raise

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from zerorepo.errors import EnvironmentFailure, TransientFailure
 from zerorepo_sandbox.limits import Limits
-from zerorepo_sandbox.tier import Gone, Resident, Tier, World
+from zerorepo_sandbox.tier import Gone, OutOfMemory, Resident, Tier, World
 
 RECYCLE_AFTER = 500
 """Requests that one worker serves: what a long-lived interpreter gathers is let go of now and then."""
@@ -37,30 +37,16 @@ class Kind:
     argv: tuple[str, ...]
     env: Mapping[str, str]
     most: Limits = field(default_factory=Limits)
-    """The most that any request may use, for tiers whose workers are of a size."""
+    """The most that any request may use: what is fixed when a worker starts is made to this measure."""
 
     @property
     def key(self) -> str:
         """Equal for equal kinds."""
         shows = sorted((inside, str(path)) for inside, path in self.world.shows.items())
+        size = [self.most.memory_mb, self.most.disk_mb, self.most.inodes, self.most.processes]
         return json.dumps(
-            [
-                self.tier.name,
-                shows,
-                self.world.system,
-                self.world.hides,
-                self.argv,
-                sorted(self.env.items()),
-                self._size,
-            ]
+            [self.tier.name, shows, self.world.system, self.world.hides, self.argv, sorted(self.env.items()), size]
         )
-
-    @property
-    def _size(self) -> list[int]:
-        """What is fixed when a worker starts; namespaces are made to measure for each request."""
-        if self.tier.isolate == "namespaces":
-            return []
-        return [self.most.memory_mb, self.most.disk_mb, self.most.inodes, self.most.processes]
 
 
 class _Worker:
@@ -83,10 +69,13 @@ class Pool:
         self._busy: set[_Worker] = set()
         self._closed = False
 
-    async def ask(self, kind: Kind, request: bytes, *, longest_s: float, largest: int) -> bytes:
-        """The answer of a worker. Cancelling ends the worker, and the request with it, at once.
+    async def ask(self, kind: Kind, request: bytes, *, longest_s: float, largest: int) -> tuple[bytes, bool]:
+        """The answer of a worker, and whether the kernel ended something of it for want of memory.
 
-        EnvironmentFailure when no worker starts; TransientFailure when several died one after another.
+        Cancelling ends the worker, and the request with it, at once.
+
+        EnvironmentFailure when no worker starts; TransientFailure when several died one after another; OutOfMemory when the
+        kernel ended one for the memory of this request.
         """
         async with self._slots:
             why = ""
@@ -97,13 +86,16 @@ class Pool:
                     answer = await worker.resident.receive(longest_s, largest)
                 except Gone as gone:
                     await self._drop(worker)
+                    if await worker.resident.ended_for_memory():
+                        raise OutOfMemory from gone
                     why = worker.resident.last_words() or str(gone)
                     continue
                 except BaseException:
                     await self._drop(worker)
                     raise
+                out_of_memory = worker.resident.out_of_memory()
                 await self._give_back(worker)
-                return answer
+                return answer, out_of_memory
         raise TransientFailure(
             f"{_TRIES} workers of the sandbox ended while they ran the same request: {why}",
             hint="something on this machine ends them; is it out of memory?",

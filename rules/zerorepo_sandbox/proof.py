@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 BEST_FIRST = (BUBBLEWRAP, DOCKER, GVISOR)
 """What an unconfigured workspace may get: the first that holds. gVisor comes last since it is several times slower."""
-_LIMIT_S = 90.0
+_LIMIT_S = 240.0
 _SECRET = "ZEROREPO_PROOF_SECRET"
 _SMALL = Limits(wall_s=15.0, cpu_s=15, memory_mb=160, processes=24, disk_mb=16)
 _ESCAPES = {

@@ -18,9 +18,9 @@ RULE_SET = RuleSet(
     commands={"sandbox": "zerorepo_sandbox.cli:sandbox_app"},
     probes={"sandbox": "zerorepo_sandbox.probe:probe"},
     checks={
-        "tier": Check("zerorepo_sandbox.doctor:chosen", limit_s=120.0),
-        "bubblewrap": Check("zerorepo_sandbox.doctor:bubblewrap", limit_s=60.0),
-        "docker": Check("zerorepo_sandbox.doctor:docker", limit_s=90.0),
-        "gvisor": Check("zerorepo_sandbox.doctor:gvisor", limit_s=120.0),
+        "tier": Check("zerorepo_sandbox.doctor:chosen", limit_s=240.0),
+        "bubblewrap": Check("zerorepo_sandbox.doctor:bubblewrap", limit_s=240.0),
+        "docker": Check("zerorepo_sandbox.doctor:docker", limit_s=240.0),
+        "gvisor": Check("zerorepo_sandbox.doctor:gvisor", limit_s=240.0),
     },
 )

@@ -6,19 +6,20 @@ Knows nothing of isolation or of what is asked.
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import os
+import socket
 import struct
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from zerorepo.errors import EnvironmentFailure, TransientFailure
+from zerorepo_sandbox.cgroup import Group
 from zerorepo_sandbox.process import end_tree
 from zerorepo_sandbox.tier import Gone
 
 _LENGTH = struct.Struct(">I")
 _BUFFER = 1 << 20
 _CHUNK = 1 << 16
-_DRAIN_S = 0.5
 
 
 class Writer(Protocol):
@@ -40,6 +41,8 @@ class StreamResident:
         end: Callable[[], Awaitable[None]],
         alive: Callable[[], bool],
         last_words: Callable[[], str] = lambda: "",
+        out_of_memory: Callable[[], bool] = lambda: False,
+        ended_for_memory: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
         self.isolate = isolate
         self._reader = reader
@@ -47,6 +50,8 @@ class StreamResident:
         self._end = end
         self._alive = alive
         self._last_words = last_words
+        self._out_of_memory = out_of_memory
+        self._ended_for_memory = ended_for_memory
 
     async def send(self, frame: bytes) -> None:
         try:
@@ -73,25 +78,49 @@ class StreamResident:
     def last_words(self) -> str:
         return self._last_words()
 
+    def out_of_memory(self) -> bool:
+        return self._out_of_memory()
+
+    async def ended_for_memory(self) -> bool:
+        return self._ended_for_memory is not None and await self._ended_for_memory()
+
     def alive(self) -> bool:
         return self._alive() and not self._reader.at_eof()
 
 
 async def start_resident(
-    argv: Sequence[str], env: Mapping[str, str], pass_fds: Sequence[int], *, isolate: str
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    pass_fds: Sequence[int],
+    *,
+    isolate: str,
+    group: Group | None = None,
 ) -> StreamResident:
-    """Start a resident worker behind a launcher with a process namespace below it. EnvironmentFailure when it does not start."""
+    """Start a resident worker behind a launcher with a process namespace below it, in a group that ends with it.
+
+    EnvironmentFailure when it does not start.
+    """
+    argv = [*group.command, *argv] if group is not None else argv
+    ours, theirs = socket.socketpair()
+    # In memory, not a pipe that somebody would have to read.
+    errors = os.memfd_create("zerorepo-worker", os.MFD_CLOEXEC)
+
+    def let_go() -> None:
+        ours.close()
+        os.close(errors)
+        if group is not None:
+            group.remove()
+
     starting = asyncio.ensure_future(
         asyncio.create_subprocess_exec(
             *argv,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            stdin=theirs.fileno(),
+            stdout=theirs.fileno(),
+            stderr=errors,
             env=dict(env),
             cwd="/",
             start_new_session=True,
             pass_fds=tuple(pass_fds),
-            limit=_BUFFER,
         )
     )
     try:
@@ -99,31 +128,40 @@ async def start_resident(
     except asyncio.CancelledError:
         process = await starting
         await end_tree(process.pid, asyncio.ensure_future(process.wait()), namespaced=True)
+        let_go()
         raise
     except BlockingIOError as error:
+        let_go()
         raise TransientFailure(f"No process could be started: {error.strerror}") from error
     except OSError as error:
+        let_go()
         raise EnvironmentFailure(f"`{argv[0]}` could not be started: {error.strerror}") from error
-    assert process.stdin is not None and process.stdout is not None and process.stderr is not None
-    said = asyncio.ensure_future(_last_of(process.stderr))
+    finally:
+        theirs.close()
     exited = asyncio.ensure_future(process.wait())
-    stdin = process.stdin
+    reader, writer = await asyncio.open_connection(sock=ours, limit=_BUFFER)
+    last_words: list[str] = []
 
     async def end() -> None:
-        with contextlib.suppress(OSError, RuntimeError):
-            stdin.close()
+        if last_words:
+            return
+        writer.close()
         await end_tree(process.pid, exited, namespaced=True)
-        await asyncio.wait({said}, timeout=_DRAIN_S)
-        said.cancel()
+        last_words.append(_last_of(errors))
+        await asyncio.to_thread(let_go)
 
     return StreamResident(
-        isolate, process.stdout, stdin, end, lambda: not exited.done(), lambda: said.result() if said.done() else ""
+        isolate,
+        reader,
+        writer,
+        end,
+        alive=lambda: not exited.done(),
+        last_words=lambda: last_words[0] if last_words else "",
+        out_of_memory=group.ran_out if group is not None else lambda: False,
     )
 
 
-async def _last_of(stream: asyncio.StreamReader) -> str:
-    """The last part of what comes, once it has ended."""
-    kept = b""
-    while chunk := await stream.read(_CHUNK):
-        kept = (kept + chunk)[-_CHUNK:]
-    return kept.decode("utf-8", "replace").strip()
+def _last_of(fd: int) -> str:
+    """The last part of what was written into a file in memory."""
+    size = os.fstat(fd).st_size
+    return os.pread(fd, _CHUNK, max(0, size - _CHUNK)).decode("utf-8", "replace").strip()

@@ -24,10 +24,10 @@ from zerorepo_sandbox.limits import Limits, Verdict
 from zerorepo_sandbox.packages import PACKAGES
 from zerorepo_sandbox.plain_tests import code_names
 from zerorepo_sandbox.pool import Kind, Pool
-from zerorepo_sandbox.report import Judged, judge, judge_run
+from zerorepo_sandbox.report import WHY, Judged, judge, judge_run
 from zerorepo_sandbox.screen import screen_files
 from zerorepo_sandbox.service import Sandbox
-from zerorepo_sandbox.tier import Capture, Tier, World
+from zerorepo_sandbox.tier import Capture, OutOfMemory, Tier, World
 
 _START = "import sys; from zerorepo_inside.worker import main; main(sys.argv[1])"
 _WORK, _TMP = "/work", "/tmp"
@@ -130,7 +130,14 @@ class RunTests(Action):
         filter_ = seccomp.program(shared_ipc=kind.tier.isolate != "namespaces") or b""
         request = self._request(_WORK, _TMP, files, capture, names, count_processes=True, filter_=filter_)
         longest_s = PATIENCE * self.limits.wall_s + _GRACE_S
-        judged = judge(await pool.ask(kind, request, longest_s=longest_s, largest=_answer_cap(self.limits)), {})
+        largest = _answer_cap(self.limits)
+        try:
+            answer, out_of_memory = await pool.ask(kind, request, longest_s=longest_s, largest=largest)
+        except OutOfMemory:
+            return Judged(Verdict.MEMORY, f"{WHY[Verdict.MEMORY]}; all that was in the container was ended")
+        judged = judge(answer, {})
+        if out_of_memory and judged.verdict is Verdict.CRASH:
+            judged = replace(judged, verdict=Verdict.MEMORY, why=f"{WHY[Verdict.MEMORY]}; {judged.why}")
         if judged.starved:
             raise TransientFailure(
                 f"The tests did not end within {PATIENCE} times their time limit of {self.limits.wall_s:g} s,"

@@ -69,6 +69,10 @@ class Gone(Exception):
     """A resident worker ended, or said something that is no frame, before its answer was complete."""
 
 
+class OutOfMemory(Exception):
+    """The kernel ended a resident worker for the memory of the request that it served."""
+
+
 class Resident(Protocol):
     """A process in a world of the tier that serves one request after another (``inside/worker.py``).
 
@@ -91,8 +95,14 @@ class Resident(Protocol):
     async def end(self) -> None:
         """Kill it at once with all that it started, and wait until nothing is left. May be called twice, and cancelled."""
 
+    async def ended_for_memory(self) -> bool:
+        """Whether the kernel ended it, with all that is in its world, for the memory of all of that."""
+
     def alive(self) -> bool:
         """Whether it has not ended, as far as can be known without asking it."""
+
+    def out_of_memory(self) -> bool:
+        """Whether the kernel ended something of it for want of memory since this was last asked."""
 
     def last_words(self) -> str:
         """What it, or what started it, wrote to its error stream; known after ``end``."""

@@ -31,7 +31,6 @@ _MESSAGE = 4000
 _PLUGINS_OFF = (
     "cacheprovider",
     "pastebin",
-    "junitxml",
     "stepwise",
     "doctest",
     "faulthandler",

@@ -85,12 +85,16 @@ def become(user: int) -> None:
 
 
 def hide_first() -> None:
-    """Cover what ``/proc`` shows of the container's first process, which is the worker.
+    """Cover what ``/proc`` shows of the container's first process, which is the worker, and take devices away.
 
     gVisor lets everybody read the first process's environment and memory map. There the worker may mount, for this alone.
     """
     if lockdown.may_mount():
         _mount("none", "/proc/1", "tmpfs", _NOSUID | _NODEV | _NOEXEC | _RDONLY, "size=4096,mode=0")
+        # Devices of gVisor's own that everybody may open, whatever the container was made with.
+        for device in ("/dev/fuse", "/dev/net/tun"):
+            with contextlib.suppress(OSError):
+                os.unlink(device)
         lockdown.give_up_mounting()
 
 

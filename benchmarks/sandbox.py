@@ -1,0 +1,228 @@
+"""Fresh worlds a second: resident workers beside a cold ``bwrap … python -m pytest`` and a cold ``docker run``, in the same run.
+
+Each request is a module and its test of two cases, in a world that nothing else has been in. Contenders take turns, so that noise
+of the machine meets all alike. docker takes part where an engine runs and its image is there. numpy is fetched from the index.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import table
+from zerorepo.digest import Digest, DigestFunction
+from zerorepo.label import Label
+from zerorepo_sandbox import environment
+from zerorepo_sandbox.limits import Limits
+from zerorepo_sandbox.packages import PACKAGES, FetchWheels, platform_tag
+from zerorepo_sandbox.run_tests import RunTests
+from zerorepo_sandbox.service import Sandbox
+from zerorepo_sandbox.tier import Capture
+
+_TEST = "from mod import f\n\ndef test_a():\n    assert f(1) == 2\n\ndef test_b():\n    assert f(2) == 3\n"
+# Importing it makes tests and code share a process, as numpy does.
+_TOGETHER = "import os\n" + _TEST
+BARE = {"mod.py": "def f(x):\n    return x + 1\n", "test_mod.py": _TEST}
+BARE_TOGETHER = {**BARE, "test_mod.py": _TOGETHER}
+NUMPY = {
+    "mod.py": "import numpy as np\n\ndef f(x):\n    return int(np.array([x]).sum()) + 1\n",
+    "test_mod.py": _TOGETHER,
+}
+_NUMPY = "numpy==2.2.6"
+_DOCKER = (
+    *("docker", "run", "--rm", "-i", "--network", "none", "--read-only", "--cap-drop", "ALL", "--security-opt"),
+    *("no-new-privileges", "--pids-limit", "64", "--memory", "768m", "--log-driver", "none", "--ipc", "none"),
+    *("--tmpfs", "/tmp:rw,nosuid,nodev,size=64m,mode=1777"),
+)
+_COLD = "cd /tmp && tar -xf - && exec {python} -B -m pytest -q -p no:cacheprovider test_mod.py"
+
+
+class _Context:
+    """An ``ActionContext`` in memory."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self.label, self.key = Label("", "benchmark"), Digest("0" * 32, 0)
+        self.workspace = self.state_dir = state_dir
+        self._blobs: dict[Digest, bytes] = {}
+        self._services: dict[type, Any] = {}
+
+    def read(self, digest: Digest) -> bytes:
+        return self._blobs[digest]
+
+    def write(self, data: bytes) -> Digest:
+        digest = DigestFunction.XXH3.of_bytes(data)
+        self._blobs[digest] = data
+        return digest
+
+    def settings(self, section: str, model: type[Any]) -> Any:
+        return model()
+
+    def option(self, name: str) -> Any:
+        return None
+
+    async def service(self, service: type[Any]) -> Any:
+        if service not in self._services:
+            self._services[service] = await service.open(self)
+        return self._services[service]
+
+    def progress(self, text: str) -> None: ...
+
+    def meter(self, **amounts: float) -> None: ...
+
+    async def close(self) -> None:
+        for service in self._services.values():
+            await service.close()
+
+
+def _archive(files: Mapping[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, text in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(text)
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    return buffer.getvalue()
+
+
+def _resident(
+    context: _Context, files: Mapping[str, str], wheels: Mapping[str, Digest]
+) -> Callable[[], Awaitable[None]]:
+    action = RunTests(
+        files={path: context.write(text.encode()) for path, text in files.items()},
+        tests=("test_mod.py",),
+        tier="bubblewrap",
+        environment=environment.environment_id(),
+        wheels=wheels,
+    )
+
+    async def one() -> None:
+        run = await action.execute(context)
+        if not run.report.passed:
+            raise RuntimeError(str(run))
+
+    return one
+
+
+def _cold_bwrap(
+    context: _Context, files: Mapping[str, str], wheels: Mapping[str, Digest]
+) -> Callable[[], Awaitable[None]]:
+    stdin, limits = _archive(files), Limits()
+
+    async def one() -> None:
+        sandbox: Sandbox = await context.service(Sandbox)
+        tier = await sandbox.tier("bubblewrap", context)
+        world = environment.test_world(await sandbox.site(), await sandbox.packages(wheels, context.read))
+        env = {"PATH": environment.search_path(), "HOME": "/tmp", "PYTHONPATH": f"{environment.SITE}:{PACKAGES}"}
+        async with tier.place(world, limits) as place:
+            command = ("/bin/sh", "-c", _COLD.format(python=environment.python()))
+            ended = await place.run(command, stdin=stdin, env=env, limits=limits, capture=Capture(1 << 20, 1 << 20))
+        if ended.code:
+            raise RuntimeError((ended.stdout + ended.stderr).decode())
+
+    return one
+
+
+def _cold_docker(image: str, files: Mapping[str, str]) -> Callable[[], Awaitable[None]]:
+    stdin = _archive(files)
+
+    async def one() -> None:
+        command = (*_DOCKER, image, "sh", "-c", _COLD.format(python="python3"))
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        said, _ = await process.communicate(stdin)
+        if process.returncode:
+            raise RuntimeError(said.decode())
+
+    return one
+
+
+def _docker_image() -> str:
+    """An image for tests that is on this machine; empty when there is none, or no engine."""
+    try:
+        found = subprocess.run(
+            ("docker", "images", "--format", "{{.Repository}}:{{.Tag}}"), capture_output=True, text=True, timeout=20
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return next((line for line in found.stdout.splitlines() if line.startswith("zerorepo-sandbox:")), "")
+
+
+async def _round(one: Callable[[], Awaitable[None]], at_once: int, count: int) -> tuple[float, list[float]]:
+    """Requests a second, and the latency of each, with that many at once."""
+    times: list[float] = []
+    left = iter(range(count))
+
+    async def worker() -> None:
+        for _ in left:
+            begin = time.monotonic()
+            await one()
+            times.append(time.monotonic() - begin)
+
+    begin = time.monotonic()
+    await asyncio.gather(*(worker() for _ in range(at_once)))
+    return count / (time.monotonic() - begin), times
+
+
+async def _measure(quick: bool) -> None:
+    rounds, count = (1, 4) if quick else (5, 20)
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        context = _Context(Path(folder))
+        image = _docker_image()
+        contenders: dict[str, Callable[[], Awaitable[None]]] = {
+            "resident, tests apart": _resident(context, BARE, {}),
+            "resident, together": _resident(context, BARE_TOGETHER, {}),
+            "bwrap, cold": _cold_bwrap(context, BARE, {}),
+        }
+        if image:
+            contenders["docker run, cold"] = _cold_docker(image, BARE)
+        if not quick:
+            lock = context.write((await asyncio.to_thread(_numpy_lock)).encode())
+            wheels = (await FetchWheels(lock=lock, platform=platform_tag()).execute(context)).wheels  # type: ignore[arg-type]
+            contenders["resident, numpy"] = _resident(context, NUMPY, wheels)
+            contenders["bwrap, cold, numpy"] = _cold_bwrap(context, NUMPY, wheels)
+        rows = [("", "at once", "requests/s", "p50", "p99")]
+        for at_once in (1, 2):
+            rates: dict[str, list[float]] = {name: [] for name in contenders}
+            times: dict[str, list[float]] = {name: [] for name in contenders}
+            for one in contenders.values():
+                await _round(one, at_once, at_once)
+            for _ in range(rounds):
+                for name, one in contenders.items():
+                    rate, took = await _round(one, at_once, count)
+                    rates[name].append(rate)
+                    times[name] += took
+            for name in contenders:
+                p = statistics.quantiles(times[name], n=100, method="inclusive")
+                rate = statistics.median(rates[name])
+                cells = (f"{rate:.1f}", f"{p[49] * 1000:.0f} ms", f"{p[98] * 1000:.0f} ms")
+                rows.append((name, str(at_once), *cells))
+        await context.close()
+    table("Fresh worlds", rows)
+    if not image:
+        print("docker: not measured, no engine runs here or it has no image zerorepo-sandbox")
+
+
+def _numpy_lock() -> str:
+    """A lock of one line, made here."""
+    pip = (sys.executable, "-m", "pip")
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run((*pip, "download", "-q", "--only-binary=:all:", "--no-deps", "-d", folder, _NUMPY), check=True)
+        (path,) = Path(folder).iterdir()
+        hashed = subprocess.run((*pip, "hash", str(path)), check=True, capture_output=True, text=True)
+    return f"{_NUMPY} {hashed.stdout.split()[-1]}\n"
+
+
+def main(quick: bool = False) -> None:
+    """Print the table."""
+    asyncio.run(_measure(quick))
