@@ -9,6 +9,17 @@ socket=$folder/docker.sock pidfile=$folder/dockerd.pid
 
 alive() { [ -s "$pidfile" ] && grep -q dockerd "/proc/$(cat "$pidfile")/comm" 2>/dev/null; }
 
+answers() {
+  python3 - "$1" <<'PY' 2>/dev/null
+import socket, sys
+with socket.socket(socket.AF_UNIX) as engine:
+    engine.settimeout(5)
+    engine.connect(sys.argv[1])
+    engine.sendall(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
+    sys.exit(b" 200 " not in engine.recv(4096).split(b"\r\n")[0])
+PY
+}
+
 start() {
   if alive; then
     echo "unix://$socket"
@@ -34,7 +45,7 @@ start() {
   } >"$folder/daemon.json"
   setsid dockerd --config-file "$folder/daemon.json" >"$folder/dockerd.log" 2>&1 </dev/null &
   for _ in $(seq 150); do
-    if [ -S "$socket" ] && curl -sf --max-time 2 --unix-socket "$socket" http://localhost/_ping >/dev/null 2>&1; then
+    if [ -S "$socket" ] && answers "$socket"; then
       echo "unix://$socket"
       return
     fi

@@ -31,6 +31,7 @@ from sandbox_harness import MemoryContext
 from zerorepo.errors import ActionFailed, EnvironmentFailure, TransientFailure
 from zerorepo.target import Outcome, TestReport
 from zerorepo_sandbox.environment import environment_id
+from zerorepo_sandbox.inside.watch import PATIENCE
 from zerorepo_sandbox.limits import Limits, Verdict
 from zerorepo_sandbox.run_command import RunCommand
 from zerorepo_sandbox.run_tests import RunTests, TestRun
@@ -39,7 +40,8 @@ SECRET = "CANARYKEY-of-the-host"
 _SECRET_FILE = Path("/var/tmp/zr_home/.config/zr_canary")
 _PORT = 18765
 _SANDBOX_UID = 64999
-_SLACK_S = 8.0
+_SLACK_S = 20.0
+"""Seconds that a run may take beyond the limit on it, times the patience with a busy machine: more is a hang."""
 _AMOUNT = re.compile(r"\b(\w+_MB|INODES|FORKS) (\d+)")
 
 
@@ -114,7 +116,12 @@ def classify(kind: str, run: TestRun, limits: Limits, seconds: float, leftovers:
     """What the result of a run says about the attack."""
     report = run.report
     shown = report.output + "".join(case.message for case in report.cases)
-    if SECRET in shown or leftovers or seconds > limits.wall_s + _SLACK_S or (report.passed and kind in "AI"):
+    if (
+        SECRET in shown
+        or leftovers
+        or seconds > PATIENCE * limits.wall_s + _SLACK_S
+        or (report.passed and kind in "AI")
+    ):
         return "escaped"
     if kind == "A" and any(case.outcome is Outcome.PASSED for case in report.cases):
         return "escaped"

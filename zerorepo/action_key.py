@@ -1,6 +1,6 @@
 """One walk over a value: the source of both its digest and its explanation.
 
-``walk`` yields leaves (path, type tag, payload) in one canonical order. ``key_of`` hashes them; ``manifest`` keeps them as
+``encode`` writes leaves (path, type tag, payload) in one canonical order. ``key_of`` hashes them; ``manifest`` reads them back as
 text, so that ``explain`` shows exactly what the key saw. The encoding is type-tagged (1, 1.0, True and "1" differ) and
 versioned (redun's rule): a change of ``ENCODING_VERSION`` changes every key. No ``str()`` of unknown objects, no pickle, no
 ``hash()``: an unknown type is an error.
@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -26,58 +27,82 @@ ENCODING_VERSION = 1
 Leaf = tuple[str, bytes, bytes]
 """Path within the value, type tag (one ASCII letter), payload."""
 
+_HEAD = b"zr%d" % ENCODING_VERSION
 _SHOWN = 200  # a longer scalar appears in a manifest by its digest and its first characters
 
 
-def walk(value: Any, path: str = "") -> Iterator[Leaf]:
-    """Leaves of ``value`` in canonical order: fields as declared, mapping keys sorted, sets sorted by their encoding."""
-    if value is None:
-        yield path, b"n", b""
-    elif value is True or value is False:
-        yield path, b"b", b"1" if value else b"0"
-    elif isinstance(value, Enum):
-        yield path, b"e", f"{type(value).__name__}.{value.name}".encode()
-    elif isinstance(value, str):
-        yield path, b"s", value.encode("utf-8", "surrogatepass")
-    elif isinstance(value, int):
-        yield path, b"i", str(value).encode()
-    elif isinstance(value, float):
-        # The bits, with one zero and one NaN, so that equal numbers have equal keys on every machine.
-        yield path, b"f", struct.pack(">d", 0.0 if value == 0 else float("nan") if value != value else value)
-    elif isinstance(value, bytes):
-        yield path, b"y", value
-    elif isinstance(value, Digest):
-        yield path, b"d", str(value).encode()
-    elif isinstance(value, Label):
-        yield path, b"l", str(value).encode()
-    elif isinstance(value, BaseModel):
-        yield from _walk_model(value, path)
-    elif isinstance(value, Mapping):
-        yield path, b"m", str(len(value)).encode()
-        for key in sorted(value, key=_sort_key):
-            plain = not path and type(key) is str and key.isidentifier()
-            yield from walk(value[key], key if plain else f"{path}[{key!r}]")
-    elif isinstance(value, (tuple, list)):
-        yield path, b"t", str(len(value)).encode()
-        for index, item in enumerate(value):
-            yield from walk(item, f"{path}[{index}]")
-    elif isinstance(value, (set, frozenset)):
-        yield path, b"u", str(len(value)).encode()
-        for index, item in enumerate(sorted(value, key=encode)):
-            yield from walk(item, f"{path}{{{index}}}")
-    else:
+def encode(value: Any) -> bytes:
+    """The canonical bytes of ``value``: every leaf, each part with its length in front.
+
+    Fields stand as declared, mapping keys sorted, members of sets sorted by their encoding.
+    """
+    parts = [_HEAD]
+    _walk(value, "", parts)
+    return b"".join(parts)
+
+
+def _leaf(parts: list[bytes], path: str, tag: bytes, payload: bytes) -> None:
+    where = path.encode("utf-8", "surrogatepass")
+    parts.append(b"%s%d:%s%d:%s" % (tag, len(where), where, len(payload), payload))
+
+
+def _walk(value: Any, path: str, parts: list[bytes]) -> None:
+    kind = type(value)
+    writer = _KNOWN.get(kind) or _writer(kind)
+    if writer is None:
         raise InternalError(
             f"A {type(value).__name__} at `{path}` cannot be part of a key", hint="use a zerorepo Value or a plain type"
         )
+    writer(value, path, parts)
 
 
-def _walk_model(value: BaseModel, path: str) -> Iterator[Leaf]:
+Writer = Callable[[Any, str, list[bytes]], None]
+
+
+def _writer(kind: type) -> Writer | None:
+    """How a value of this type is written; the order matters where a type is of two kinds (a ``StrEnum`` is an enum)."""
+    for parent, writer in _WRITERS:
+        if issubclass(kind, parent):
+            _KNOWN[kind] = writer
+            return writer
+    return None
+
+
+def _text(value: str, path: str, parts: list[bytes]) -> None:
+    _leaf(parts, path, b"s", value.encode("utf-8", "surrogatepass"))
+
+
+def _float(value: float, path: str, parts: list[bytes]) -> None:
+    # The bits, with one zero and one NaN, so that equal numbers have equal keys on every machine.
+    plain = 0.0 if value == 0 else float("nan") if value != value else value
+    _leaf(parts, path, b"f", struct.pack(">d", plain))
+
+
+def _as_str(tag: bytes) -> Writer:
+    return lambda value, path, parts: _leaf(parts, path, tag, str(value).encode())
+
+
+def _model(value: BaseModel, path: str, parts: list[bytes]) -> None:
     model = type(value)
+    head, fields = _shape(model)
+    _leaf(parts, path, b"o", head)
+    start = f"{path}." if path else ""
+    for field in fields:
+        _walk(getattr(value, field), start + field, parts)
+
+
+@cache
+def _shape(model: type[BaseModel]) -> tuple[bytes, tuple[str, ...]]:
     version = getattr(model, "key_version", 1)
     name = getattr(model, "mnemonic", None) or model.__name__
-    yield path, b"o", f"{name}/{version}".encode()
-    for field in identity_fields(model):
-        yield from walk(getattr(value, field), f"{path}.{field}" if path else field)
+    return f"{name}/{version}".encode(), identity_fields(model)
+
+
+def _mapping(value: Mapping[Any, Any], path: str, parts: list[bytes]) -> None:
+    _leaf(parts, path, b"m", b"%d" % len(value))
+    for key in sorted(value, key=_sort_key):
+        plain = not path and type(key) is str and key.isidentifier()
+        _walk(value[key], key if plain else f"{path}[{key!r}]", parts)
 
 
 def _sort_key(key: Any) -> tuple[str, int, str]:
@@ -90,13 +115,53 @@ def _sort_key(key: Any) -> tuple[str, int, str]:
     raise InternalError(f"A mapping key of type {type(key).__name__} cannot be part of a key")
 
 
-def encode(value: Any) -> bytes:
-    """The canonical bytes of ``value``: every leaf, each part with its length in front."""
-    parts = [b"zr%d" % ENCODING_VERSION]
-    for path, tag, payload in walk(value):
-        where = path.encode("utf-8", "surrogatepass")
-        parts.append(b"%s%d:%s%d:%s" % (tag, len(where), where, len(payload), payload))
-    return b"".join(parts)
+def _sequence(value: Any, path: str, parts: list[bytes]) -> None:
+    _leaf(parts, path, b"t", b"%d" % len(value))
+    for index, item in enumerate(value):
+        _walk(item, f"{path}[{index}]", parts)
+
+
+def _set(value: Any, path: str, parts: list[bytes]) -> None:
+    _leaf(parts, path, b"u", b"%d" % len(value))
+    for index, item in enumerate(sorted(value, key=encode)):
+        _walk(item, f"{path}{{{index}}}", parts)
+
+
+_KNOWN: dict[type, Writer] = {}
+_WRITERS: tuple[tuple[type | tuple[type, ...], Writer], ...] = (
+    (type(None), lambda value, path, parts: _leaf(parts, path, b"n", b"")),
+    (bool, lambda value, path, parts: _leaf(parts, path, b"b", b"1" if value else b"0")),
+    (Enum, lambda value, path, parts: _leaf(parts, path, b"e", f"{type(value).__name__}.{value.name}".encode())),
+    (str, _text),
+    (int, _as_str(b"i")),
+    (float, _float),
+    (bytes, lambda value, path, parts: _leaf(parts, path, b"y", value)),
+    (Digest, _as_str(b"d")),
+    (Label, _as_str(b"l")),
+    (BaseModel, _model),
+    (Mapping, _mapping),
+    ((tuple, list), _sequence),
+    ((set, frozenset), _set),
+)
+
+
+def leaves(encoded: bytes) -> Iterator[Leaf]:
+    """The leaves that ``encode`` wrote, in order. ValueError when these are not its bytes."""
+    if not encoded.startswith(_HEAD):
+        raise ValueError("not of this encoding")
+    at = len(_HEAD)
+    while at < len(encoded):
+        tag, path, at = encoded[at : at + 1], *_part(encoded, at + 1)
+        payload, at = _part(encoded, at)
+        yield path.decode("utf-8", "surrogatepass"), tag, payload
+
+
+def _part(encoded: bytes, at: int) -> tuple[bytes, int]:
+    colon = encoded.index(b":", at)
+    end = colon + 1 + int(encoded[at:colon])
+    if end > len(encoded):
+        raise ValueError("cut off")
+    return encoded[colon + 1 : end], end
 
 
 def key_of(value: Any, function: DigestFunction) -> Digest:
@@ -105,12 +170,17 @@ def key_of(value: Any, function: DigestFunction) -> Digest:
 
 
 def manifest(value: Any, function: DigestFunction) -> dict[str, str]:
-    """The same walk as text: path to readable value, long ones by digest. What ``explain`` compares.
+    """The encoding as text: path to readable value, long ones by digest. What ``explain`` compares.
 
     Values of different types look different, so two manifests are equal exactly when their keys are.
     """
+    return manifest_of(encode(value), function)
+
+
+def manifest_of(encoded: bytes, function: DigestFunction) -> dict[str, str]:
+    """The same of a value's canonical bytes. ValueError when these are not such."""
     shown: dict[str, str] = {}
-    for path, tag, payload in walk(value):
+    for path, tag, payload in leaves(encoded):
         text = _readable(tag, payload)
         if len(text) > _SHOWN:
             text = f"{text[:60]}… ({len(payload)} bytes, {function.of_bytes(payload).short})"
@@ -133,14 +203,20 @@ def _readable(tag: bytes, payload: bytes) -> str:
 
 def blobs_in(value: Any) -> Iterator[Digest]:
     """Every CAS digest that a value refers to."""
-    if isinstance(value, Digest):
+    kind = type(value)
+    if kind in _WITHOUT_BLOBS:
+        return
+    if kind is Digest:
         yield value
     elif isinstance(value, BaseModel):
-        for field in type(value).model_fields:
+        for field in kind.model_fields:
             yield from blobs_in(getattr(value, field))
     elif isinstance(value, Mapping):
         for item in value.values():
             yield from blobs_in(item)
-    elif isinstance(value, (tuple, list, set, frozenset)) and not isinstance(value, (Label, str)):
+    elif isinstance(value, (tuple, list, set, frozenset)):
         for item in value:
             yield from blobs_in(item)
+
+
+_WITHOUT_BLOBS = frozenset({str, int, float, bool, bytes, type(None), Label})

@@ -6,9 +6,9 @@ Finds packages, expands macros, and reports duplicates. Knows nothing of buildin
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -16,11 +16,37 @@ from zerorepo.errors import UsageError, did_you_mean
 from zerorepo.label import Label, check_name
 from zerorepo.plugins import Registry
 from zerorepo.rule import MacroRule
-from zerorepo.target import TargetDecl
 from zerorepo.tomlfile import TomlFile
+from zerorepo.values import Value
 from zerorepo.workspace import CONFIG_NAME, STATE_NAME, Workspace
 
 BUILD_NAME = "BUILD.toml"
+
+
+class Declared:
+    """A target as a build file declares it, itself or through a macro. ``attrs``: validated, for one that stands there itself."""
+
+    __slots__ = ("attrs", "label", "place", "raw", "rule")
+
+    def __init__(
+        self, label: Label, rule: str, raw: Mapping[str, Any], place: Place, attrs: Value | None = None
+    ) -> None:
+        self.label = label
+        self.rule = rule
+        self.raw = raw
+        self.place = place
+        self.attrs = attrs
+
+
+class Place(NamedTuple):
+    """Where a target is declared; lines are counted only when somebody wants to know."""
+
+    file: TomlFile
+    number: int
+
+    def where(self, key: str = "") -> str:
+        """``file:line`` of the target, or of one of its attributes."""
+        return self.file.where("target", key, self.number)
 
 
 def find_packages(workspace: Workspace) -> list[str]:
@@ -70,9 +96,9 @@ def _walk(root: Path, package: str, excluded: frozenset[str], visited: list[str]
             yield from _walk(root, path, excluded, visited)
 
 
-def load_package(workspace: Workspace, package: str) -> list[TargetDecl]:
+def load_package(workspace: Workspace, package: str) -> list[Declared]:
     """Targets that a package declares, macros expanded; an empty list when the folder has no build file."""
-    decls: list[TargetDecl] = []
+    decls: list[Declared] = []
     if not package:
         decls += _targets(workspace.config, workspace.registry, "")
     path = workspace.root / package / BUILD_NAME
@@ -84,48 +110,47 @@ def load_package(workspace: Workspace, package: str) -> list[TargetDecl]:
                 hint = did_you_mean(section, ["target"]) or "a BUILD.toml holds only [[target]] tables"
                 raise UsageError(f"Unknown section `{section}`", where=build.where(section), hint=hint)
         decls += _targets(build, workspace.registry, package)
-    seen: dict[Label, str] = {}
+        build.data = {}  # of many targets, it is much; places are found in the text
+    seen: dict[Label, Place] = {}
     for decl in decls:
         if decl.label in seen:
             raise UsageError(
                 f"Two targets are called `{decl.label}`",
-                where=decl.where,
-                hint=f"the other one is at {seen[decl.label]}",
+                where=decl.place.where(),
+                hint=f"the other one is at {seen[decl.label].where()}",
             )
-        seen[decl.label] = decl.where
+        seen[decl.label] = decl.place
     return decls
 
 
-def _targets(file: TomlFile, registry: Registry, package: str) -> list[TargetDecl]:
+def _targets(file: TomlFile, registry: Registry, package: str) -> list[Declared]:
     tables = file.data.get("target", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise UsageError("`target` must be written as [[target]] tables", where=file.where("target"))
-    decls: list[TargetDecl] = []
+    decls: list[Declared] = []
     for index, table in enumerate(tables):
-        decls += _target(file, registry, package, index, dict(table))
+        decls += _target(file, registry, package, index, table)
     return decls
 
 
-def _target(file: TomlFile, registry: Registry, package: str, index: int, table: dict[str, Any]) -> list[TargetDecl]:
-    where = file.where("target", "", index)
+def _target(file: TomlFile, registry: Registry, package: str, index: int, table: Mapping[str, Any]) -> list[Declared]:
+    place = Place(file, index)
     for key in ("name", "rule"):
         value = table.get(key)
         if not isinstance(value, str) or not value:
             near = did_you_mean(key, [k for k in table if k not in ("name", "rule")])
-            raise UsageError(f"A [[target]] needs `{key}`, a string", where=where, hint=near)
-    name, rule_name = table.pop("name"), table.pop("rule")
+            raise UsageError(f"A [[target]] needs `{key}`, a string", where=place.where(), hint=near)
+    name, rule_name = table["name"], table["rule"]
+    raw = {key: value for key, value in table.items() if key not in ("name", "rule")}
     try:
         label = Label(package, check_name(name, name))
     except UsageError as error:
-        raise UsageError(error.message, where=file.where("target", "name", index), hint=error.hint) from None
-    rule = registry.rule(rule_name, where=file.where("target", "rule", index))
+        raise UsageError(error.message, where=place.where("name"), hint=error.hint) from None
+    rule = registry.known_rule(rule_name) or registry.rule(rule_name, where=place.where("rule"))
     try:
-        attrs = rule.attrs.model_validate(table, context={"package": package})
+        attrs = rule.attrs.model_validate(raw, context={"package": package})
     except ValidationError as error:
         raise file.invalid(error, rule.attrs, f"target `{label}` (rule `{rule_name}`)", ("target", index)) from None
     if isinstance(rule, MacroRule):
-        return [
-            TargetDecl(label=lbl, rule=name_, attrs=raw, where=where) for lbl, name_, raw in rule.expand(label, attrs)
-        ]
-    places = {key: file.where("target", key, index) for key in table}
-    return [TargetDecl(label=label, rule=rule_name, attrs=table, where=where, places=places)]
+        return [Declared(made, name_, given, place) for made, name_, given in rule.expand(label, attrs)]
+    return [Declared(label, rule_name, raw, place, attrs)]

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from zerorepo.action import Action, CachePolicy
 from zerorepo.action_key import blobs_in, key_of, manifest
-from zerorepo.cas import Cas
+from zerorepo.cas import BlobMissing, Cas
 from zerorepo.digest import Digest
 from zerorepo.errors import InternalError, TargetFailed
 from zerorepo.executors.local import LocalExecutor
@@ -35,6 +35,7 @@ SettingsT = TypeVar("SettingsT", bound=Value)
 PartT = TypeVar("PartT")
 
 ABSENT = "absent"
+_COPIED = 8 * 1024
 
 
 class Built:
@@ -68,30 +69,64 @@ class Built:
 
 
 Demand = Callable[[Label, Job[Built]], Awaitable[Built]]
+DemandOne = Callable[[Label], Awaitable[Built]]
+
+
+def _label_of(request: str) -> Label:
+    """The target in the name of a request for a provider."""
+    return parse_label(request.rpartition(" ")[0])
 
 
 class Answers:
     """Digests of the present state of everything a rule may ask for."""
 
-    def __init__(self, workspace: Workspace, sources: SourceTree, options: Mapping[str, Any], demand: Demand) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        sources: SourceTree,
+        options: Mapping[str, Any],
+        demand: Demand,
+        built: Callable[[Label], Built | None],
+        begin: Callable[[Label], bool],
+    ) -> None:
+        """``begin``: start on a target without waiting for it; whether that could be done."""
         self.workspace = workspace
         self.sources = sources
         self.options = options
         self.demand = demand
+        self.built = built
+        self.begin = begin
         self._resources: dict[str, bytes] = {}
+
+    async def targets(self, labels: Sequence[Label], job: Job[Built]) -> list[Built]:
+        """Several targets, built in parallel. The first error, when all have ended."""
+        found: list[Settled | None] = [self.built(label) for label in labels]
+        if None in found:
+            if len(labels) > 1:
+                await gather(*(self.demand(label, job) for label in labels if not self.begin(label)))
+            found = [each or await settled(self.demand(label, job)) for label, each in zip(labels, found, strict=True)]
+        return list(map(raised, found))
 
     async def all(self, requests: Sequence[Request], job: Job[Built]) -> list[str]:
         """Answers to requests made together; providers are demanded in parallel."""
-        if len(requests) == 1:
-            return [await self.one(requests[0].kind, requests[0].name, job)]
-        return list(await gather(*(self.one(request.kind, request.name, job) for request in requests)))
+        await self.targets([_label_of(request.name) for request in requests if request.kind == "provider"], job)
+        return [
+            await self.one(request.kind, request.name, lambda label: self.demand(label, job)) for request in requests
+        ]
 
-    async def one(self, kind: str, name: str, job: Job[Built]) -> str:
+    async def in_turn(self, requests: Sequence[Request], demand: DemandOne) -> list[str]:
+        """The same, one after the other, for a ``demand`` that does not suspend."""
+        return [await self.one(request.kind, request.name, demand) for request in requests]
+
+    async def one(self, kind: str, name: str, demand: DemandOne) -> str:
         """The answer to one request."""
         if kind == "provider":
-            label, _, type_name = name.rpartition(" ")
-            record = (await self.demand(parse_label(label), job)).record(type_name)
+            record = (await demand(_label_of(name))).record(name.rpartition(" ")[2])
             return record.digest if record else ABSENT
+        return self.known(kind, name)
+
+    def known(self, kind: str, name: str) -> str:
+        """The answer to a request that no other target is asked for."""
         if kind == "source":
             return str(self.sources.digest(name) or ABSENT)
         if kind == "volatile":
@@ -153,7 +188,8 @@ class TargetContext(Generic[AttrsT]):
         self._declared: list[TargetDecl] = []
         self._updates: dict[str, str] = {}
         self._failed: Exception | None = None
-        self.actions: list[tuple[Action, Digest, bool]] = []
+        self.actions: list[tuple[str, str]] = []
+        """Mnemonic and key of each action that was asked for."""
 
     @property
     def label(self) -> Label:
@@ -173,7 +209,7 @@ class TargetContext(Generic[AttrsT]):
     async def providers(self, labels: Iterable[Label], type_: type[ProviderT]) -> list[ProviderT]:
         wanted = list(labels)
         try:
-            built = await gather(*(self._answers.demand(label, self._job) for label in wanted))
+            built = await self._answers.targets(wanted, self._job)
             values = [each.provider(type_) for each in built]
         except Exception as error:
             # Kept: a rule that swallows it must not succeed, for its trace would not show what it had asked for.
@@ -199,20 +235,23 @@ class TargetContext(Generic[AttrsT]):
 
     async def source_or_none(self, path: str) -> Digest | None:
         self._check_inside(path, "source")
-        found = self._answers.sources.digest(path)
-        if found is not None and not self._cas.has(found):
-            found = self._cas.put(self._answers.sources.read(path))
+        sources = self._answers.sources
+        found = sources.digest(path)
+        if found is not None and (sources.is_fresh(path) or not self._cas.has(found)):
+            # Small ones are copied, so that ``explain`` can show what changed; of large ones only what comes out is kept.
+            lent = found.size > _COPIED and self._cas.lend(found, sources.path_of(path))
+            found = found if lent else self._cas.put(sources.read(path))
         self._record(Request("source", path, str(found or ABSENT)))
         return found
 
     async def glob(self, include: Sequence[str], exclude: Sequence[str] = ()) -> tuple[str, ...]:
         name = json.dumps([list(include), list(exclude)])
-        self._record(Request("glob", name, await self._answers.one("glob", name, self._job)))
+        self._record(Request("glob", name, self._answers.known("glob", name)))
         return self._answers.sources.glob(include, exclude)
 
     async def resource(self, package: str, name: str) -> bytes:
         path = f"{package}:{name}"
-        self._record(Request("resource", path, await self._answers.one("resource", path, self._job)))
+        self._record(Request("resource", path, self._answers.known("resource", path)))
         return self._answers.resource(path)
 
     async def setting(self, section: str, model: type[SettingsT]) -> SettingsT:
@@ -233,7 +272,7 @@ class TargetContext(Generic[AttrsT]):
     async def run_all(self, actions: Iterable[Action]) -> list[Any]:
         wanted = list(actions)
         ran = await gather(*(self._executor.run(action, self.label) for action in wanted))
-        self.actions += [(action, each.key, each.cached) for action, each in zip(wanted, ran, strict=True)]
+        self.actions += [(type(action).mnemonic, each.key.hex) for action, each in zip(wanted, ran, strict=True)]
         self._record(
             *(
                 Request(
@@ -308,14 +347,37 @@ class TargetContext(Generic[AttrsT]):
                 f"the rule `{self._target.rule.name}` hands on two providers of one type: {', '.join(names)}"
             )
         function = self._cas.function
+        blobs = dict.fromkeys(digest for value in values for digest in blobs_in(value))
+        for digest in blobs:
+            if not self._cas.keep(digest):
+                raise BlobMissing(digest)
         return Trace(
             tuple(self._groups),
             tuple(ProviderRecord(type(v).__name__, v.model_dump_json(), str(key_of(v, function))) for v in values),
             dict(sorted(self._outputs.items())),
-            tuple((str(d.label), d.rule, d.attrs) for d in self._declared),
+            tuple((str(d.label), d.rule, dict(d.attrs)) for d in self._declared),
             dict(self._updates),
-            tuple(dict.fromkeys(str(digest) for v in values for digest in blobs_in(v))),
+            tuple(map(str, blobs)),
         )
+
+
+Settled = Built | Exception
+
+
+async def settled(demand: Awaitable[Built]) -> Settled:
+    """A target, or the error that it ended with."""
+    try:
+        return await demand
+    except Exception as error:  # noqa: BLE001  (raised when the others have ended, too)
+        return error
+
+
+def raised(found: Settled | None) -> Built:
+    """The target; the error is raised."""
+    if isinstance(found, Exception):
+        raise found
+    assert found is not None
+    return found
 
 
 async def gather(*awaitables: Awaitable[Any]) -> list[Any]:

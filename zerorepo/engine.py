@@ -12,64 +12,33 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from zerorepo.action import Action
 from zerorepo.action_cache import ActionCache
-from zerorepo.action_key import key_of, manifest
+from zerorepo.action_key import encode, key_of, manifest_of
+from zerorepo.analysis import check_declared
+from zerorepo.at_hand import AtHand, need
+from zerorepo.build_result import BuildOptions, BuildResult
 from zerorepo.cas import BlobMissing, Cas
 from zerorepo.context import Answers, Built, TargetContext
 from zerorepo.digest import Digest
-from zerorepo.errors import BuildError, InternalError, TargetFailed, UsageError, ZeroRepoError
+from zerorepo.effects import Effects
+from zerorepo.errors import BuildError, InternalError, UsageError, ZeroRepoError
 from zerorepo.events import EventStream, State, Unit, transition
 from zerorepo.executors.local import LocalExecutor, WouldRun
-from zerorepo.fileio import sweep, write_atomic
+from zerorepo.fileio import sweep
 from zerorepo.label import Label, Pattern, parse_label
 from zerorepo.matching import expand_for, match
 from zerorepo.outputs import OutputTree
-from zerorepo.rebuilder import Decision, Present, decide
+from zerorepo.read_only_store import ReadOnlyStore
+from zerorepo.rebuilder import Answerer, Decision, Present, decide
 from zerorepo.scheduler import BuildStopped, DependencyFailed, Job, Scheduler
 from zerorepo.sources import SourceTree
-from zerorepo.store import ReadOnlyStore, Store
+from zerorepo.store import Store
 from zerorepo.table import Target, TargetTable
-from zerorepo.target import TargetDecl
-from zerorepo.trace import LastBuild, Trace, TraceStore
+from zerorepo.trace import LastBuild, Trace, Traces, TraceStore
+from zerorepo.upkeep import evict
 from zerorepo.workspace import STATE_NAME, Workspace
 
-
-@dataclass(frozen=True, slots=True)
-class BuildOptions:
-    """How to build. ``extra`` are options that rule sets ask for by name (``unsafe``, ``no_wait``)."""
-
-    jobs: int | None = None
-    keep_going: bool = False
-    dry_run: bool = False
-    locked: bool = False
-    overwrite: bool = False
-    settling: bool = False
-    """Run rules but no action: take in what the build itself changed."""
-    extra: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class BuildResult:
-    """What became of the requested targets. ``failed`` holds the errors of targets that failed by themselves."""
-
-    built: dict[Label, Built] = field(default_factory=dict)
-    failed: dict[Label, BaseException] = field(default_factory=dict)
-    skipped: dict[Label, str] = field(default_factory=dict)
-    """Label to why: a dependency failed, or the build stopped."""
-    would_run: dict[Label, list[str]] = field(default_factory=dict)
-    """Dry run: label to reasons."""
-    skipped_by: dict[Label, Label] = field(default_factory=dict)
-    """Skipped label to the target whose failure, or run in a dry run, is the cause."""
-    unexpanded: dict[Label, list[str]] = field(default_factory=dict)
-    """Expansions that did not succeed, with the labels that they declared when they last did."""
-    updated: list[str] = field(default_factory=list)
-    """Checked-in files that this build changed."""
-
-    @property
-    def ok(self) -> bool:
-        """Whether everything asked for is there."""
-        return not self.failed and not self.skipped
+_FLUSH_S = 0.1
 
 
 class Engine:
@@ -84,10 +53,11 @@ class Engine:
         self.table = TargetTable(workspace)
         function = workspace.cache.digest
         store = ReadOnlyStore if self.options.dry_run else Store
-        self.shared = store(workspace.cache_dir / str(function), self._report)
-        self.local = store(workspace.state_dir / "state", self._report)
+        self.shared = store(workspace.cache_dir / str(function), self._report, batched=True)
+        self.local = store(workspace.state_dir / "state", self._report, batched=True)
         self.cas = Cas(self.shared, workspace.cache_dir / str(function) / "blobs", function, self._damaged)
-        self.traces = TraceStore(self.shared, self.local)
+        self.actions = ActionCache(self.shared, self.cas)
+        self.traces = TraceStore(self.shared, self.local, self.actions)
         hidden = frozenset({workspace.workspace.output.strip("/"), STATE_NAME})
         scratch = workspace.state_dir / "tmp"
         self.sources = SourceTree(workspace.root, self.local, function, hidden)
@@ -99,6 +69,9 @@ class Engine:
             self._edited,
             scratch=scratch,
             overwrite=self.options.overwrite,
+            replaced=workspace.state_dir / "replaced",
+            on_replaced=self._replaced,
+            gone=self._is_gone,
         )
         if not self.options.dry_run:
             sweep(scratch)
@@ -107,30 +80,58 @@ class Engine:
             self._work,
             keep_going=self.options.keep_going or self.options.dry_run,
             pools={**workspace.build.pools, "cpu": jobs},
+            at_hand=self._is_at_hand,
         )
-        self.answers = Answers(workspace, self.sources, self.options.extra, self._demand)
-        cache = ActionCache(self.shared, self.cas)
+        self.answers = Answers(workspace, self.sources, self.options.extra, self._demand, self._built, self._start_on)
         self.executor = LocalExecutor(
             workspace,
             self.cas,
-            cache,
+            self.actions,
+            self.shared,
             self.scheduler,
             self.events,
             self.options.extra,
             dry_run=self.options.dry_run or self.options.settling,
         )
         self.decisions: dict[Label, Decision] = {}
-        self._units: dict[Label, Unit] = {}
-        self._updated: list[str] = []
+        """Why each target would run; in a dry run only."""
+        self._at_hand: AtHand[Built] = AtHand(self._check_at_hand, self._built)
+        self._begun: dict[Label, tuple[Unit, _Known]] = {}
+        self._order: Mapping[Label, int] = {}
+        self._effects = Effects(
+            workspace, self.options, self.table, self.sources, self.outputs, self.cas, self.local, self.events
+        )
+        self._flusher: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Engine:
+        if not self.options.dry_run:
+            self._flusher = asyncio.create_task(self._flush_now_and_then())
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        if self._flusher is not None:
+            self._flusher.cancel()
         await self.scheduler.cancel()
         await self.executor.close()
-        self.shared.close()
-        self.local.close()
+        try:
+            self._keep_within_limit()
+            self.shared.close()
+        finally:
+            self.local.close()
+
+    def _keep_within_limit(self) -> None:
+        limit = self.workspace.cache.size_limit
+        if limit is not None and not self.options.dry_run:
+            freed = evict(self.shared, self.cas, limit)
+            if freed.rows:
+                self.events.note("cache evicted", rows=freed.rows, bytes=freed.bytes)
+
+    async def _flush_now_and_then(self) -> None:
+        """While actions take their time, what is finished must not wait for a full batch: another builder may need it."""
+        while True:
+            await asyncio.sleep(_FLUSH_S)
+            self.shared.flush(older_than_s=_FLUSH_S)
+            self.local.flush(older_than_s=_FLUSH_S)
 
     def _report(self, text: str) -> None:
         self.events.note("store reset", text=text)
@@ -141,7 +142,24 @@ class Engine:
     def _edited(self, label: str, path: str) -> None:
         self.events.note("edited output left alone", label, path=f"{self.workspace.workspace.output}/{path}")
 
+    def _replaced(self, label: str, path: str, kept: str) -> None:
+        shown = os.path.relpath(kept, self.workspace.root)
+        self.events.note("edited output replaced", label, path=f"{self.workspace.workspace.output}/{path}", kept=shown)
+
     # --- asking for targets
+
+    def look_at(self, patterns: Sequence[Pattern]) -> None:
+        """Check what is declared below the static targets that the patterns match, and learn the order to begin in.
+
+        UsageError or DeclaredCycle for the first thing wrong.
+        """
+        wanted = [pattern for pattern in patterns if not pattern.negative]
+        static = [
+            target.label for target in self.table.static() if any(pattern.matches(target.label) for pattern in wanted)
+        ]
+        found = check_declared(self.table, static)
+        self._order = found.order
+        self.sources.look_at(path for path in found.sources if "*" not in path and "?" not in path)
 
     async def build(self, patterns: Sequence[Pattern], *, tests_only: bool = False) -> BuildResult:
         """Build every target that the patterns match, expanded ones too. UsageError when a pattern matches nothing."""
@@ -153,7 +171,9 @@ class Engine:
 
     async def collect(self, labels: Sequence[Label]) -> BuildResult:
         """Build these labels and say what became of everything that was demanded in this build."""
-        await asyncio.gather(*(self.scheduler.demand(label) for label in labels), return_exceptions=True)
+        if order := self._order:
+            labels = sorted(labels, key=lambda label: order.get(label, len(order)))
+        await self.scheduler.demand_all(labels)
         result = BuildResult()
         for job in self.scheduler.jobs():
             assert isinstance(job.key, Label)
@@ -168,11 +188,14 @@ class Engine:
             elif job.value is not None:
                 result.built[job.key] = job.value
             if job.error is not None and (target := self._known(job.key)) and target.rule.expands:
-                latest = self.traces.get(self.identity(target))[:1]
-                result.unexpanded[job.key] = [label for trace in latest for label, _, _ in trace.declared]
-        result.updated = list(self._updated)
+                latest = next(iter(self.traces.get(self.identity(target))), None)
+                result.unexpanded[job.key] = [label for label, _, _ in latest.declared] if latest else []
+        result.updated = list(self._effects.updated)
         if not self.options.dry_run:
             self.outputs.prune(self._is_gone)
+        for adoption in self.table.adoptions.values():
+            if self._is_gone(str(adoption.label)):
+                self.events.note("stale adoption", str(adoption.label), where=adoption.where)
         return result
 
     def _known(self, label: Label) -> Target | None:
@@ -203,60 +226,115 @@ class Engine:
 
     # --- building one target
 
+    def _built(self, label: Label) -> Built | None:
+        """A target that is at its end already, without waiting."""
+        job = self.scheduler.job(label)
+        return job.value if job is not None else None
+
+    def _start_on(self, label: Label) -> bool:
+        if self.table.get(label) is None:
+            return False  # it takes more than a job to find it
+        self.scheduler.begin(label)
+        return True
+
+    def _is_at_hand(self, key: object) -> bool:
+        return isinstance(key, Label) and self._at_hand.find(key)
+
+    async def _check_at_hand(self, label: Label) -> Built | None:
+        target = self.table.get(label)
+        if target is None:
+            return None  # an expansion may declare it
+        built = await self._check(target, *self._begin(target), lambda asked: self.answers.in_turn(asked, need))
+        if built is not None:
+            self.scheduler.enter(label, built)
+        return built
+
     async def _work(self, job: Job[Built]) -> Built:
         label = job.key
         assert isinstance(label, Label)
-        unit = self._units[label] = Unit("target", str(label), str(label))
-        where: str | None = None
+        unit = self._begun[label][0] if label in self._begun else Unit("target", str(label), str(label))
+        target: Target | None = None
         try:
             target = self.table.get(label)
             if target is None:
                 raise self.table.unknown(label)
-            unit.mnemonic, where = target.rule.name, target.where
-            return await self._build(target, job, unit)
+            unit, known = self._begin(target, unit)
+            return await self._build(target, job, unit, known)
         except (DependencyFailed, BuildStopped, asyncio.CancelledError, WouldRun) as error:
             transition(self.events, unit, State.SKIPPED, why=str(error))
             raise
         except ZeroRepoError as error:
-            if error.where is None and isinstance(error, BuildError):
-                error.where = where
+            if error.where is None and isinstance(error, BuildError) and target:
+                error.where = target.where
             transition(self.events, unit, State.FAILED, error=error.render(), origin=str(error.origin))
             raise
         except Exception as error:  # a worker's edge: a rule's bug fails its target and names it
             transition(self.events, unit, State.FAILED, error=str(error), origin="bug")
             raise InternalError(
                 f"The rule `{unit.mnemonic}` broke on `{label}`: {type(error).__name__}: {error}",
-                where=where,
+                where=target.where if target else None,
                 hint="this is a bug in the rule set; --debug shows the traceback",
             ) from error
+        finally:
+            self._begun.pop(label, None)
 
-    async def _build(self, target: Target, job: Job[Built], unit: Unit) -> Built:
-        transition(self.events, unit, State.CHECKING)
-        identity = self.identity(target)
-        last = self.traces.last(target.label)
-        present = Present(lambda: manifest(_described(target), self.cas.function), last, self.traces.get(identity))
-        previous = last.outputs if last else []
+    def _begin(self, target: Target, unit: Unit | None = None) -> tuple[Unit, _Known]:
+        """What is known of a target before anything is asked; the same again when a check at hand had begun with it."""
+        found = self._begun.get(target.label)
+        if found is None:
+            text = str(target.label)
+            unit = unit or Unit("target", text, text)
+            unit.mnemonic = target.rule.name
+            transition(self.events, unit, State.CHECKING)
+            described = encode(_described(target))
+            identity = self.cas.function.of_bytes(described)
+            last, traces = self.traces.last(target.label), self.traces.get(identity)
+            found = self._begun[target.label] = unit, _Known(described, identity, last, traces)
+        return found
+
+    async def _check(self, target: Target, unit: Unit, known: _Known, answer: Answerer) -> Built | None:
+        """The target as an earlier build left it, its outputs brought about; None when its rule must run."""
+        last, identity = known.last, known.identity
+        present = Present(lambda: manifest_of(known.described, self.cas.function), last, known.traces)
         while True:
-            decision = await decide(present, lambda requests: self.answers.all(requests, job), self._unusable)
-            self.decisions[target.label] = decision
+            decision = await decide(present, answer, self._effects.unusable)
+            known.decision = decision
             if decision.trace is None:
-                break
+                return None
             try:
-                self._finish(target, decision.trace, previous)
+                self._effects.finish(target, decision.trace, last.outputs if last else [])
             except BlobMissing:
                 continue  # a result turned out to be damaged: the next decision sees that it is gone
-            if last is None or last.identity != str(identity) or set(last.outputs) != set(decision.trace.outputs):
-                self._remember(target, identity, decision.trace, [], [])
-            transition(self.events, unit, State.CACHED)
-            return Built(target.label, decision.trace, ran=False)
+            break
+        if known.traces.at > 0:
+            self.traces.put(identity, decision.trace, known.traces)  # the latest, again
+        if last is None or last.identity != str(identity) or set(last.outputs) != set(decision.trace.outputs):
+            self._remember(target, known, decision.trace, [], [])
+        self._note(target.label, decision)
+        transition(self.events, unit, State.CACHED)
+        self._begun.pop(target.label, None)
+        return Built(target.label, decision.trace, ran=False)
+
+    def _note(self, label: Label, decision: Decision) -> None:
+        if self.options.dry_run:
+            self.decisions[label] = decision
+
+    async def _build(self, target: Target, job: Job[Built], unit: Unit, known: _Known) -> Built:
+        built = await self._check(target, unit, known, lambda asked: self.answers.all(asked, job))
+        if built is not None:
+            return built
+        decision = known.decision
+        self._note(target.label, decision)
         if self.scheduler.stopping:
             raise BuildStopped
-        transition(self.events, unit, State.RUNNING, reasons=decision.reasons())
-        trace, actions = await self._run_rule(target, job, lambda trace: self._finish(target, trace, previous))
-        self.traces.put(identity, trace)
-        self._remember(target, identity, trace, actions, decision.reasons())
-        transition(self.events, unit, State.DONE, reasons=decision.reasons())
-        return Built(target.label, trace, ran=True, reasons=decision.reasons())
+        reasons = decision.reasons()
+        transition(self.events, unit, State.RUNNING, reasons=reasons)
+        previous = known.last.outputs if known.last else []
+        trace, actions = await self._run_rule(target, job, lambda trace: self._effects.finish(target, trace, previous))
+        self.traces.put(known.identity, trace, known.traces)
+        self._remember(target, known, trace, actions, reasons)
+        transition(self.events, unit, State.DONE, reasons=reasons)
+        return Built(target.label, trace, ran=True, reasons=reasons)
 
     def identity(self, target: Target) -> Digest:
         """What a target is apart from its inputs: the key of its traces."""
@@ -264,7 +342,7 @@ class Engine:
 
     async def _run_rule(
         self, target: Target, job: Job[Built], finish: Callable[[Trace], None]
-    ) -> tuple[Trace, list[tuple[Action, Digest, bool]]]:
+    ) -> tuple[Trace, list[tuple[str, str]]]:
         """Run the implementation. A blob that proves to be lost on the way is made again, and the rule starts over."""
         lost: set[Digest] = set()
         while True:
@@ -300,75 +378,32 @@ class Engine:
             self.traces.forget(self.identity(target))
             raise BlobMissing(digest)
 
-    def _unusable(self, trace: Trace) -> str:
-        """Why a trace that holds cannot be used; "" when it can."""
-        files = trace.output_digests()
-        if self.outputs.intact(files, _executable(trace)):
-            files = {}
-        needed = {*files.values(), *map(Digest.parse, trace.updates.values()), *map(Digest.parse, trace.blobs)} - (
-            set() if files else set(trace.output_digests().values())
-        )
-        gone = [digest for digest in needed if not self.cas.has(digest)]
-        return f"the cache no longer has {len(gone)} of its results" if gone else ""
-
-    def _finish(self, target: Target, trace: Trace, previous: Sequence[str]) -> None:
-        """Effects of a built target on the world: expansion, checked-in files, outputs. The same for a hit and a run."""
-        self._update_sources(target, trace)
-        if not self.options.dry_run:
-            self.outputs.ensure(str(target.label), trace.output_digests(), _executable(trace), previous)
-        # Last: it cannot be done twice, and what comes before may find a blob to be lost.
-        if trace.declared:
-            self.table.expand(
-                target.label,
-                (TargetDecl(label=parse_label(label), rule=rule, attrs=attrs) for label, rule, attrs in trace.declared),
-            )
-
-    def _update_sources(self, target: Target, trace: Trace) -> None:
-        for path, text in trace.updates.items():
-            digest = Digest.parse(text)
-            if self.sources.digest(path) == digest or self.options.dry_run:
-                continue
-            if self.options.locked:
-                raise TargetFailed(
-                    f"`{path}` is out of date and --locked forbids changing it",
-                    where=target.where,
-                    hint=f"run `zerorepo build {target.label}` without --locked and check `{path}` in",
-                )
-            scratch = self.workspace.state_dir / "tmp"
-            write_atomic(self.workspace.root / path, self.cas.get(digest), durable=True, scratch=scratch)
-            self.sources.forget(path)
-            self._updated.append(path)
-            self.events.note("updated", str(target.label), path=path)
-
     def _remember(
-        self,
-        target: Target,
-        identity: Digest,
-        trace: Trace,
-        actions: Sequence[Any],
-        reasons: list[str],
+        self, target: Target, known: _Known, trace: Trace, actions: Sequence[tuple[str, str]], reasons: list[str]
     ) -> None:
-        if self.options.dry_run:
-            return
-        requests = [(request.kind, request.name, request.answer) for group in trace.groups for request in group]
-        shown = manifest(_described(target), self.cas.function)
-        kept = [(type(action).mnemonic, key.hex, manifest(action, self.cas.function)) for action, key, _ in actions]
-        self.traces.put_last(
-            target.label, LastBuild(str(identity), shown, requests, kept, reasons, list(trace.outputs))
-        )
+        if not self.options.dry_run:
+            self.traces.put_last(target.label, str(known.identity), known.described, trace, actions, reasons)
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of a target before it is decided on."""
+
+    described: bytes
+    identity: Digest
+    last: LastBuild | None
+    traces: Traces
+    decision: Decision = field(default_factory=lambda: Decision(None))
 
 
 def _described(target: Target) -> dict[str, Any]:
-    return {
+    described = {
         "label": target.label,
         "rule": target.rule.name,
         "version": target.rule.version,
         "attrs": target.attrs,
     }
-
-
-def _executable(trace: Trace) -> list[str]:
-    return [path for path, (_, executable) in trace.outputs.items() if executable]
+    return {**described, "adopted": target.adopted.identity()} if target.adopted else described
 
 
 __all__ = ["BuildOptions", "BuildResult", "Engine"]

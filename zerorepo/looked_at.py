@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from zerorepo.adoption import ADOPTED_NAME
 from zerorepo.buildfile import BUILD_NAME, package_folders
 from zerorepo.engine import BuildResult, Engine
 from zerorepo.workspace import CONFIG_NAME
@@ -36,10 +37,8 @@ def looked_at(engine: Engine, result: BuildResult) -> LookedAt:
     ]
     files += _code(workspace.root, engine)
     absent = [path for path, digest in seen.items() if digest is None]
-    if not (workspace.root / BUILD_NAME).exists():
-        absent.append(BUILD_NAME)
-    else:
-        files.append(BUILD_NAME)
+    for name in (BUILD_NAME, ADOPTED_NAME):
+        (files if (workspace.root / name).exists() else absent).append(name)
     folders = [*package_folders(workspace), *engine.sources.walked(), *_installed()]
     return LookedAt(files, folders, absent)
 

@@ -15,6 +15,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from zerorepo.checks import Check
 from zerorepo.errors import InternalError, UsageError, did_you_mean
 from zerorepo.rule import MacroRule, Rule
 from zerorepo.values import Value
@@ -28,7 +29,8 @@ class RuleSet:
 
     ``rules``: rule or macro name to a ``Rule`` or ``MacroRule``. ``settings``: section of ``zerorepo.toml`` to a ``Value`` model.
     ``commands``: command name to a ``typer.Typer`` or a function. ``probes``: name to an
-    async function of the workspace folder, for ``zerorepo info``. ``templates``: name to a function that returns the files (path to
+    async function of the workspace folder, for ``zerorepo info``. ``checks``: name to a check, for ``zerorepo doctor`` (see
+    ``zerorepo.checks``). ``templates``: name to a function that returns the files (path to
     text) that ``zerorepo init`` writes.
     """
 
@@ -37,6 +39,7 @@ class RuleSet:
     settings: Mapping[str, str] = field(default_factory=dict)
     commands: Mapping[str, str] = field(default_factory=dict)
     probes: Mapping[str, str] = field(default_factory=dict)
+    checks: Mapping[str, Check] = field(default_factory=dict)
     templates: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -99,6 +102,11 @@ class Registry:
     def section_names(self) -> list[str]:
         """Every settings section that a rule set defines, sorted."""
         return sorted(self._settings)
+
+    def known_rule(self, name: str) -> Rule | MacroRule | None:
+        """The rule called ``name`` if it is loaded already."""
+        found = self._rules.get(name)
+        return None if isinstance(found, str) else found
 
     def rule(self, name: str, *, where: str | None = None) -> Rule | MacroRule:
         """The rule called ``name``; UsageError with near misses when there is none."""

@@ -1,22 +1,21 @@
-"""The suspending scheduler: decides order, and nothing else.
+"""Order: one job per key, started at the first demand, suspended while it waits ("suspending", *Build Systems à la Carte*).
 
-Each key is worked on by one asyncio task. A task that demands another key is suspended until that one has ended; demanding a
-key twice does it once. Waiting in a circle is found at the moment the circle would close. Knows nothing of traces or caches.
+Whoever waits for a key that is already at work waits with everyone else, so two askers build it once. Waiting in a circle is found
+at the moment the circle would close. Knows nothing of traces or caches.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Generic, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Generic, TypeVar
 
 from zerorepo.errors import BuildError, CycleError
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
 ValueT = TypeVar("ValueT")
+
+_IN_FLIGHT = 2000  # keys at work before more are begun that nobody waits for: many more than any pool has places
+_BREATH = 256  # keys answered without suspending between two turns of the event loop
 
 
 class DependencyFailed(BuildError):
@@ -38,56 +37,104 @@ class BuildStopped(BuildError):
 
 
 class Job(Generic[ValueT]):
-    """One key and the task that works on it."""
+    """One key and the task that works on it, while one does."""
 
-    __slots__ = ("error", "key", "task", "value", "waits_for")
+    __slots__ = ("error", "key", "task", "value", "waiters", "waits_for")
 
     def __init__(self, key: object) -> None:
         self.key = key
         self.task: asyncio.Task[None] | None = None
         self.value: ValueT | None = None
         self.error: BaseException | None = None
-        self.waits_for: dict[Job[ValueT], int] = {}
+        self.waits_for: dict[Job[ValueT], int] | None = None
+        self.waiters: list[asyncio.Future[None]] | None = None
 
 
 class Scheduler(Generic[ValueT]):
-    """``work`` builds one key; it demands other keys through ``demand`` with its own job as ``asker``."""
+    """``work`` builds one key; it demands other keys through ``demand`` with its own job as ``asker``.
+
+    ``at_hand`` may know the value of a key, and of others, without any work: it enters them with ``enter`` and says whether it did.
+    """
 
     def __init__(
-        self, work: Callable[[Job[ValueT]], Awaitable[ValueT]], *, keep_going: bool, pools: Mapping[str, int]
+        self,
+        work: Callable[[Job[ValueT]], Awaitable[ValueT]],
+        *,
+        keep_going: bool,
+        pools: Mapping[str, int],
+        at_hand: Callable[[object], bool] = lambda key: False,
     ) -> None:
         self._work = work
+        self._at_hand = at_hand
         self._jobs: dict[object, Job[ValueT]] = {}
         self._keep_going = keep_going
         self._pools = {name: asyncio.Semaphore(size) for name, size in pools.items()}
         self.stopping = False
+        self._at_work = 0
+        self._room = asyncio.Event()
 
     async def demand(self, key: object, asker: Job[ValueT] | None = None) -> ValueT:
         """The value of ``key``. CycleError when waiting for it would close a circle; DependencyFailed when it failed."""
         job = self._jobs.get(key)
         new = job is None
         if job is None:
-            job = self._jobs[key] = Job(key)
-            job.task = asyncio.create_task(self._run(job), name=str(key))
-        assert job.task is not None
-        if not job.task.done():
-            if asker is not None:
-                if not new:  # a new job waits for nothing yet
-                    self._check_cycle(asker, job)
-                asker.waits_for[job] = asker.waits_for.get(job, 0) + 1
-            try:
-                await asyncio.shield(job.task)
-            finally:
-                if asker is not None:
-                    asker.waits_for[job] -= 1
-                    if not asker.waits_for[job]:
-                        del asker.waits_for[job]
+            job = self._start(key)
+        if job.task is not None:
+            await self._wait(job, asker, new)
         if job.error is not None:
-            if asker is None:
+            if asker is None or isinstance(job.error, asyncio.CancelledError):
                 raise job.error
             root = job.error.root if isinstance(job.error, DependencyFailed) else key
             raise DependencyFailed(key, root)
         return job.value  # type: ignore[return-value]  # a job without an error has a value
+
+    async def demand_all(self, keys: Iterable[object]) -> None:
+        """Bring every key to its end, some thousands at a time. Errors stay with the jobs."""
+        wanted = list(keys)
+        for number, key in enumerate(wanted):
+            if key not in self._jobs:
+                self._start(key)
+            if self._at_work >= _IN_FLIGHT:
+                self._room.clear()
+                await self._room.wait()
+            elif number % _BREATH == 0:
+                await asyncio.sleep(0)
+        if left := [job.task for key in wanted if (job := self._jobs[key]).task is not None]:
+            await asyncio.wait(left)
+
+    def begin(self, key: object) -> None:
+        """Start on a key that will be demanded in a moment, so that several can be at work at once."""
+        if key not in self._jobs:
+            self._start(key)
+
+    def _start(self, key: object) -> Job[ValueT]:
+        if self._at_hand(key):
+            return self._jobs[key]
+        job = self._jobs[key] = Job(key)
+        job.task = asyncio.create_task(self._run(job))
+        self._at_work += 1
+        return job
+
+    def enter(self, key: object, value: ValueT) -> None:
+        """Note the value of a key that nobody has demanded yet."""
+        job = self._jobs[key] = Job(key)
+        job.value = value
+
+    async def _wait(self, job: Job[ValueT], asker: Job[ValueT] | None, new: bool) -> None:
+        if asker is None:
+            await _end_of(job)
+            return
+        if not new:  # a new job waits for nothing yet
+            self._check_cycle(asker, job)
+        if asker.waits_for is None:
+            asker.waits_for = {}
+        asker.waits_for[job] = asker.waits_for.get(job, 0) + 1
+        try:
+            await _end_of(job)
+        finally:
+            asker.waits_for[job] -= 1
+            if not asker.waits_for[job]:
+                del asker.waits_for[job]
 
     def would_cycle(self, asker: Job[ValueT], key: object) -> bool:
         """Whether ``asker`` waiting for ``key`` would close a circle."""
@@ -103,6 +150,21 @@ class Scheduler(Generic[ValueT]):
             job.error = error
             if not self._keep_going:
                 self.stopping = True
+        except asyncio.CancelledError as error:
+            job.error = error
+            raise
+        finally:
+            self._ended(job)
+
+    def _ended(self, job: Job[ValueT]) -> None:
+        waiters, job.waiters = job.waiters, None
+        job.task = job.waits_for = None
+        for waiter in waiters or ():
+            if not waiter.done():
+                waiter.set_result(None)
+        self._at_work -= 1
+        if self._at_work < _IN_FLIGHT // 2:
+            self._room.set()
 
     def _check_cycle(self, asker: Job[ValueT], job: Job[ValueT]) -> None:
         path = _path(job, asker)
@@ -112,19 +174,9 @@ class Scheduler(Generic[ValueT]):
             ring = keys[start:] + keys[:start]
             raise CycleError([*ring, ring[0]])
 
-    @asynccontextmanager
-    async def slot(self, pool: str) -> AsyncIterator[None]:
-        """Hold one place of a pool; pools without a limit are free. BuildStopped when the build is stopping."""
-        if self.stopping:
-            raise BuildStopped
-        semaphore = self._pools.get(pool)
-        if semaphore is None:
-            yield
-            return
-        async with semaphore:
-            if self.stopping:
-                raise BuildStopped
-            yield
+    def slot(self, pool: str) -> _Slot:
+        """Hold one place of a pool (``async with``); pools without a limit are free. BuildStopped when the build is stopping."""
+        return _Slot(self, self._pools.get(pool))
 
     def job(self, key: object) -> Job[ValueT] | None:
         """The job of a key, if it was demanded."""
@@ -137,10 +189,42 @@ class Scheduler(Generic[ValueT]):
     async def cancel(self) -> None:
         """Cancel everything and wait until it has ended."""
         self.stopping = True
-        tasks = [job.task for job in self._jobs.values() if job.task is not None and not job.task.done()]
+        tasks = [job.task for job in self._jobs.values() if job.task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class _Slot:
+    """One place of a pool, for as long as the block lasts."""
+
+    __slots__ = ("_pool", "_scheduler")
+
+    def __init__(self, scheduler: Scheduler[Any], pool: asyncio.Semaphore | None) -> None:
+        self._scheduler = scheduler
+        self._pool = pool
+
+    async def __aenter__(self) -> None:
+        if self._scheduler.stopping:
+            raise BuildStopped
+        if self._pool is not None:
+            await self._pool.acquire()
+            if self._scheduler.stopping:
+                self._pool.release()
+                raise BuildStopped
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._pool is not None:
+            self._pool.release()
+
+
+async def _end_of(job: Job[Any]) -> None:
+    """Wait for the end of a job. A future of our own: to cancel one who waits must not cancel the job."""
+    waiter = asyncio.get_running_loop().create_future()
+    if job.waiters is None:
+        job.waiters = []
+    job.waiters.append(waiter)
+    await waiter
 
 
 def _path(start: Job[ValueT], goal: Job[ValueT]) -> list[Job[ValueT]] | None:
@@ -151,7 +235,7 @@ def _path(start: Job[ValueT], goal: Job[ValueT]) -> list[Job[ValueT]] | None:
     stack = [start]
     while stack:
         job = stack.pop()
-        for other in job.waits_for:
+        for other in job.waits_for or ():
             if other in parents:
                 continue
             parents[other] = job

@@ -11,7 +11,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from zerorepo.buildfile import find_packages, is_package, load_package
+from zerorepo import adoption
+from zerorepo.buildfile import Declared, Place, find_packages, is_package, load_package
 from zerorepo.errors import InternalError, UsageError, did_you_mean
 from zerorepo.label import Label
 from zerorepo.rule import Attrs, Rule
@@ -20,25 +21,33 @@ from zerorepo.workspace import Workspace
 
 
 class Target:
-    """One instance of a rule. ``declared_by`` is the expansion that made it, None for a static target."""
+    """One instance of a rule. ``declared_by`` is the expansion that made it, None for a static target, which has a ``place``.
 
-    __slots__ = ("attrs", "declared_by", "label", "places", "rule", "where")
+    ``adopted``: which of its files a person's sources stand for; its rule is one that takes them.
+    """
+
+    __slots__ = ("adopted", "attrs", "declared_by", "label", "place", "rule")
 
     def __init__(
         self,
         label: Label,
         rule: Rule,
         attrs: Attrs,
-        where: str,
-        declared_by: Label | None,
-        places: Mapping[str, str] | None = None,
+        place: Place | None = None,
+        declared_by: Label | None = None,
+        adopted: adoption.Adoption | None = None,
     ) -> None:
+        self.adopted = adopted
         self.label = label
         self.rule = rule
         self.attrs = attrs
-        self.where = where
+        self.place = place
         self.declared_by = declared_by
-        self.places = places or {}
+
+    @property
+    def where(self) -> str:
+        """``file:line``, or which expansion declared it."""
+        return self.place.where() if self.place else f"(declared by {self.declared_by})"
 
     @property
     def manual(self) -> bool:
@@ -48,9 +57,9 @@ class Target:
     def where_of(self, value: Label | str) -> str:
         """``file:line`` of the attribute that holds a label or a source path; the target's own line when unknown."""
         kind = Label if isinstance(value, Label) else SourcePath
-        for name in type(self.attrs).model_fields:
-            if name in self.places and value in _find(getattr(self.attrs, name), kind):
-                return self.places[name]
+        for name in type(self.attrs).model_fields if self.place else ():
+            if self.place and value in _find(getattr(self.attrs, name), kind):
+                return self.place.where(name)
         return self.where
 
     def outputs(self) -> list[str]:
@@ -85,8 +94,9 @@ class TargetTable:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
+        self.adoptions = adoption.load(workspace.root)
         self._targets: dict[Label, Target] = {}
-        self._decls: dict[str, dict[Label, TargetDecl]] = {}
+        self._static: dict[str, dict[Label, Target]] = {}
         self._packages: list[str] | None = None
         self._expanded: dict[str, dict[Label, Target]] = {}
 
@@ -97,24 +107,21 @@ class TargetTable:
             self._packages = find_packages(self.workspace)
         return self._packages
 
-    def _package(self, package: str) -> dict[Label, TargetDecl]:
-        if package not in self._decls:
+    def _package(self, package: str) -> dict[Label, Target]:
+        found = self._static.get(package)
+        if found is None:
             decls = load_package(self.workspace, package) if is_package(self.workspace, package) else []
-            self._decls[package] = {decl.label: decl for decl in decls}
-        return self._decls[package]
+            found = self._static[package] = {decl.label: self._declared(decl) for decl in decls}
+            self._targets.update(found)
+        return found
 
     def get(self, label: Label) -> Target | None:
         """The target, static or expanded so far; None when there is none (yet)."""
-        target = self._targets.get(label)
-        if target is None and (decl := self._package(label.package).get(label)):
-            target = self._make(decl, None)
-            self._targets[label] = target
-        return target
+        return self._targets.get(label) or self._package(label.package).get(label)
 
     def static(self) -> list[Target]:
         """Every target that a build file declares, by package, in file order."""
-        labels = [label for package in self.packages for label in self._package(package)]
-        return [target for label in labels if (target := self.get(label))]
+        return [target for package in self.packages for target in self._package(package).values()]
 
     def all(self) -> list[Target]:
         """Every static target and every one expanded so far."""
@@ -132,7 +139,8 @@ class TargetTable:
                     where=present.where,
                     hint="rename one of them",
                 )
-            target = self._make(decl, by)
+            rule, attrs = self._checked(decl.label, decl.rule, decl.attrs, None, by)
+            target = self._target(decl.label, rule, attrs, declared_by=by)
             self._targets[decl.label] = target
             self._expanded.setdefault(decl.label.package, {})[decl.label] = target
             added.append(target)
@@ -164,16 +172,35 @@ class TargetTable:
         subject = f"`{asked_by}` refers to unknown target `{label}`" if asked_by else f"Unknown target `{label}`"
         return UsageError(subject, where=where, hint=hint)
 
-    def _make(self, decl: TargetDecl, by: Label | None) -> Target:
-        rule = self.workspace.registry.rule(decl.rule, where=decl.where)
+    def _declared(self, decl: Declared) -> Target:
+        if isinstance(decl.attrs, Attrs):
+            rule = self.workspace.registry.rule(decl.rule)
+            assert isinstance(rule, Rule)
+            return self._target(decl.label, rule, decl.attrs, decl.place)
+        rule, attrs = self._checked(decl.label, decl.rule, decl.raw, decl.place, None)
+        return self._target(decl.label, rule, attrs, decl.place)
+
+    def _target(
+        self, label: Label, rule: Rule, attrs: Attrs, place: Place | None = None, declared_by: Label | None = None
+    ) -> Target:
+        adopted = self.adoptions.get(label)
+        if adopted is not None:
+            rule = adoption.adopted_rule(rule, adopted)
+        return Target(label, rule, attrs, place, declared_by, adopted)
+
+    def _checked(
+        self, label: Label, name: str, raw: Mapping[str, Any], place: Place | None, by: Label | None
+    ) -> tuple[Rule, Attrs]:
+        """Rule and validated attributes of a target that a macro or an expansion declares."""
+        where = place.where() if place else f"(declared by {by})"
+        rule = self.workspace.registry.rule(name, where=where)
         if not isinstance(rule, Rule):
-            raise InternalError(f"`{decl.label}` was declared with the macro `{decl.rule}`; expansions declare rules")
+            raise InternalError(f"`{label}` was declared with the macro `{name}`; expansions declare rules")
         try:
-            attrs = rule.attrs.model_validate(dict(decl.attrs), context={"package": decl.label.package})
+            return rule, rule.attrs.model_validate(dict(raw), context={"package": label.package})
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             key = ".".join(str(part) for part in first["loc"])
             raise UsageError(
-                f"Bad attribute `{key}` of `{decl.label}` (rule `{decl.rule}`): {first['msg']}", where=decl.where
+                f"Bad attribute `{key}` of `{label}` (rule `{name}`): {first['msg']}", where=where
             ) from None
-        return Target(decl.label, rule, attrs, decl.where or f"(declared by {by})", by, decl.places)

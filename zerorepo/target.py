@@ -67,15 +67,11 @@ class TestReport(Provider):
 
 
 class TargetDecl(Value):
-    """A target as written in a build file, made by a macro, or declared by an expansion: a rule's name and raw attributes."""
+    """A target as an expansion declares it: a rule's name and raw attributes."""
 
     label: Label
     rule: str
     attrs: Mapping[str, Any] = Field(default_factory=dict)
-    where: str = ""
-    """``file:line`` for messages; for expanded targets the label that declared it."""
-    places: Mapping[str, str] = Field(default_factory=dict)
-    """Attribute to its ``file:line``, as far as a build file says it."""
 
 
 def _source(value: Any, info: ValidationInfo) -> Any:

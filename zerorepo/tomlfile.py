@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import tomli
 from pydantic import BaseModel, ValidationError
 
 from zerorepo.errors import UsageError, did_you_mean
@@ -16,14 +17,17 @@ _HEADER = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(#.*)?$")
 _TOKEN = re.compile(r"""\"\"\"|'''|"(?:\\.|[^"\\])*"|'[^']*'|[\[\]{}]|#.*""")
 _KEY = re.compile(r"""\s*("?[A-Za-z0-9_\-. ]+"?)\s*=""")
 
+KEPT: dict[Path, str | None] = {}
+"""Texts that count in place of what is in these files: the last good ones, for a watch. None: as if the file were empty."""
 
-@dataclass(slots=True)
+
+@dataclass
 class TomlFile:
-    """``data`` as tomllib gives it; ``name`` for messages; ``lines`` maps (table, index, key) to a line number from 1."""
+    """``data`` as tomli gives it; ``name`` for messages."""
 
     name: str
     data: dict[str, Any]
-    lines: dict[tuple[str, int, str], int]
+    text: str = field(repr=False)
     overridden: list[tuple[str, str, str]] = field(default_factory=list)
     """(table, key, where) of values that do not come from the file but from the command line."""
 
@@ -31,7 +35,7 @@ class TomlFile:
     def load(cls, path: Path, name: str) -> TomlFile:
         """Read and parse; UsageError naming file and line when it cannot."""
         try:
-            text = path.read_bytes().decode()
+            text = (KEPT[path] or "") if path in KEPT else path.read_bytes().decode()
         except FileNotFoundError:
             raise UsageError(f"There is no {name}", where=name) from None
         except UnicodeDecodeError as error:
@@ -39,12 +43,17 @@ class TomlFile:
         except OSError as error:
             raise UsageError(f"Cannot read {name}: {error.strerror}", where=name) from None
         try:
-            data = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+            data = tomli.loads(text)
+        except tomli.TOMLDecodeError as error:
             line = re.search(r"line (\d+)", str(error))
             where = f"{name}:{line[1]}" if line else f"{name}:{text.count(chr(10)) + 1}"
             raise UsageError(f"Not valid TOML: {error}", where=where) from None
-        return cls(name, data, _index(text))
+        return cls(name, data, text)
+
+    @cached_property
+    def lines(self) -> dict[tuple[str, int, str], int]:
+        """(table, index, key) to a line number from 1."""
+        return _index(self.text)
 
     def where(self, table: str, key: str = "", index: int = 0) -> str:
         """``file:line`` of a table or of a key in it."""

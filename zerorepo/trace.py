@@ -1,26 +1,29 @@
 """Traces: what a target asked for, in order, with digests, and what came out (a constructive trace, Mokhov et al. 2018).
 
-``TraceStore`` remembers the last few traces of each target identity, so that going back to an earlier state of the sources is a
-hit; and for each label of a workspace the last build of it, which ``explain`` compares with. Knows nothing of comparing.
+``TraceStore`` remembers the traces of each target identity, the latest first, so that going back to an earlier state of the sources
+is a hit; and for each label of a workspace the last build of it, which ``explain`` compares with. Knows nothing of comparing.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
-from zerorepo.digest import Digest
+import msgspec
+
+from zerorepo.action_cache import ActionCache
+from zerorepo.action_key import manifest_of
+from zerorepo.digest import Digest, DigestFunction
 from zerorepo.label import Label
 from zerorepo.store import Store
 
-_KEPT = 6  # traces of one identity: enough for a few branches, little enough to verify in turn
-_VERSION = 1
+_KEPT = 64  # traces of one identity: enough for many branches
+_KEPT_BYTES = 1 << 20  # and no more than this, beyond the latest six
+_KEPT_ALWAYS = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One request of a rule implementation: ``kind`` and ``name`` say what was asked, ``answer`` is the digest of the answer."""
 
     kind: str
@@ -28,8 +31,7 @@ class Request:
     answer: str
 
 
-@dataclass(frozen=True, slots=True)
-class ProviderRecord:
+class ProviderRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A provider value: its type's name, its JSON, and its digest."""
 
     type: str
@@ -37,87 +39,143 @@ class ProviderRecord:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(msgspec.Struct, frozen=True, array_like=True):
     """``groups``: requests made together, in order. The rest is what came out."""
 
     groups: tuple[tuple[Request, ...], ...]
     providers: tuple[ProviderRecord, ...]
-    outputs: Mapping[str, tuple[str, bool]]
+    outputs: dict[str, tuple[str, bool]]
     """Path below the output folder to (digest, executable)."""
-    declared: tuple[tuple[str, str, Mapping[str, Any]], ...] = ()
+    declared: tuple[tuple[str, str, dict[str, Any]], ...] = ()
     """Expansion: (label, rule, raw attributes)."""
-    updates: Mapping[str, str] = field(default_factory=dict)
+    updates: dict[str, str] = {}
     """Checked-in file to digest of its new content."""
     blobs: tuple[str, ...] = ()
     """Every CAS digest that the providers refer to."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data, compact."""
-        return {
-            "v": _VERSION,
-            "g": [[[r.kind, r.name, r.answer] for r in group] for group in self.groups],
-            "p": [[p.type, p.json, p.digest] for p in self.providers],
-            "o": {path: list(value) for path, value in self.outputs.items()},
-            "d": [[label, rule, dict(attrs)] for label, rule, attrs in self.declared],
-            "u": dict(self.updates),
-            "b": list(self.blobs),
-        }
-
-    @classmethod
-    def from_json(cls, body: Mapping[str, Any]) -> Trace:
-        """The inverse; KeyError, TypeError or ValueError when it is not one."""
-        if body["v"] != _VERSION:
-            raise ValueError("a trace of another version")
-        return cls(
-            tuple(tuple(Request(*request) for request in group) for group in body["g"]),
-            tuple(ProviderRecord(*record) for record in body["p"]),
-            {path: (digest, bool(executable)) for path, (digest, executable) in body["o"].items()},
-            tuple((label, rule, attrs) for label, rule, attrs in body["d"]),
-            body["u"],
-            tuple(body["b"]),
-        )
 
     def output_digests(self) -> dict[str, Digest]:
         """Outputs by path."""
         return {path: Digest.parse(digest) for path, (digest, _) in self.outputs.items()}
 
 
-@dataclass(slots=True)
+class _LastRow(msgspec.Struct, array_like=True):
+    identity: str
+    described: bytes
+    requests: tuple[tuple[Request, ...], ...]
+    actions: tuple[tuple[str, str], ...]
+    reasons: list[str]
+    outputs: list[str]
+
+
 class LastBuild:
     """The last time a label was built in this workspace: its identity as text, its requests, its actions, and why it ran."""
 
-    identity: str
-    manifest: Mapping[str, str]
-    requests: Sequence[tuple[str, str, str]]
-    actions: Sequence[tuple[str, str, Mapping[str, str]]]
-    """(mnemonic, key, manifest) of each action it asked for."""
-    reasons: list[str]
-    outputs: list[str]
+    def __init__(self, row: _LastRow, actions: ActionCache | None, function: DigestFunction) -> None:
+        self._row = row
+        self._actions = actions
+        self._function = function
+        self.identity = row.identity
+        self.reasons = row.reasons
+        self.outputs = row.outputs
+
+    @cached_property
+    def manifest(self) -> Mapping[str, str]:
+        """What the target was, readable."""
+        try:
+            return manifest_of(self._row.described, self._function)
+        except ValueError:
+            return {}  # written by another version of the encoding
+
+    @cached_property
+    def requests(self) -> Sequence[tuple[str, str, str]]:
+        """What it asked for: kind, name, answer."""
+        return [(request.kind, request.name, request.answer) for group in self._row.requests for request in group]
+
+    @property
+    def action_keys(self) -> Sequence[tuple[str, str]]:
+        """Mnemonic and key of each action it asked for."""
+        return self._row.actions
+
+    @cached_property
+    def actions(self) -> Sequence[tuple[str, str, Mapping[str, str]]]:
+        """(mnemonic, key, manifest) of each action it asked for; of one that the cache has forgotten, an empty manifest."""
+        known = self._actions
+        return [(mnemonic, key, known.manifest(key) if known else {}) for mnemonic, key in self._row.actions]
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, str):
+        return str.__str__(value)  # a path or another kind of string
+    raise NotImplementedError(type(value).__name__)
+
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=_plain)
+_rows = msgspec.msgpack.Decoder(list[bytes])
+_trace = msgspec.msgpack.Decoder(Trace)
+_last = msgspec.msgpack.Decoder(_LastRow)
+
+
+class Traces:
+    """Traces of one target identity, latest first, each decoded when it is come to. ``at`` is the place of the last one decoded."""
+
+    def __init__(self, encoded: list[bytes]) -> None:
+        self.encoded = encoded
+        self.at = -1
+
+    def __len__(self) -> int:
+        return len(self.encoded)
+
+    def __iter__(self) -> Iterator[Trace]:
+        for at, data in enumerate(self.encoded):
+            self.at = at
+            try:
+                yield _trace.decode(data)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                continue
+
+
+def decode_traces(row: bytes | None) -> list[Trace] | None:
+    """The traces of a row of the store; None when one of them cannot be read."""
+    try:
+        return [_trace.decode(data) for data in _rows.decode(row or b"")]
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 class TraceStore:
     """Traces by target identity (shared with the cache) and last builds by label (of this workspace)."""
 
-    def __init__(self, shared: Store, local: Store) -> None:
+    def __init__(self, shared: Store, local: Store, actions: ActionCache | None = None) -> None:
         self._shared = shared
         self._local = local
+        self._actions = actions
 
-    def get(self, identity: Digest) -> list[Trace]:
+    def get(self, identity: Digest) -> Traces:
         """Traces of a target identity, latest first."""
         row = self._shared.get(b"t" + identity.hex.encode())
-        if row is None:
-            return []
         try:
-            return [Trace.from_json(body) for body in json.loads(row)]
-        except (ValueError, KeyError, TypeError):
-            return []
+            return Traces(_rows.decode(row) if row is not None else [])
+        except msgspec.DecodeError:
+            return Traces([])
 
-    def put(self, identity: Digest, trace: Trace) -> None:
-        """Remember a trace; it becomes the latest."""
-        older = [other for other in self.get(identity) if other.groups != trace.groups]
-        rows = [each.to_json() for each in [trace, *older][:_KEPT]]
-        self._shared.put(b"t" + identity.hex.encode(), json.dumps(rows, ensure_ascii=False).encode())
+    def put(self, identity: Digest, trace: Trace, older: Traces) -> None:
+        """Remember a trace; it becomes the latest, before ``older``, those that ``get`` had."""
+        kept = [_encoder.encode(trace)]
+        size = len(kept[0])
+        for data in older.encoded:
+            size += len(data)
+            if len(kept) == _KEPT or (size > _KEPT_BYTES and len(kept) >= _KEPT_ALWAYS):
+                break
+            if not self._is_same_state(data, trace):
+                kept.append(data)
+        self._shared.put(b"t" + identity.hex.encode(), _encoder.encode(kept))
+
+    @staticmethod
+    def _is_same_state(data: bytes, trace: Trace) -> bool:
+        try:
+            return _trace.decode(data).groups == trace.groups
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return True  # of no use
 
     def forget(self, identity: Digest) -> None:
         """Forget what came of a target identity: something of it was lost and cannot be made again."""
@@ -129,26 +187,23 @@ class TraceStore:
         if row is None:
             return None
         try:
-            body = json.loads(row)
-            return LastBuild(
-                body["identity"],
-                body["manifest"],
-                [(kind, name, answer) for kind, name, answer in body["requests"]],
-                [(mnemonic, key, manifest) for mnemonic, key, manifest in body["actions"]],
-                body["reasons"],
-                body["outputs"],
-            )
-        except (ValueError, KeyError, TypeError):
+            return LastBuild(_last.decode(row), self._actions, DigestFunction.XXH3)
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return None
 
-    def put_last(self, label: Label, last: LastBuild) -> None:
-        """Remember a build of a label."""
-        body = {
-            "identity": last.identity,
-            "manifest": dict(last.manifest),
-            "requests": list(last.requests),
-            "actions": list(last.actions),
-            "reasons": last.reasons,
-            "outputs": last.outputs,
-        }
-        self._local.put(b"l" + str(label).encode(), json.dumps(body, ensure_ascii=False).encode())
+    def labels(self) -> list[str]:
+        """Every label that was ever built here, sorted."""
+        return [key[1:].decode() for key in self._local.keys(b"l")]
+
+    def put_last(
+        self,
+        label: Label,
+        identity: str,
+        described: bytes,
+        trace: Trace,
+        actions: Sequence[tuple[str, str]],
+        reasons: list[str],
+    ) -> None:
+        """Remember a build of a label: ``described`` is what its identity is the digest of, ``actions`` mnemonics and keys."""
+        row = _LastRow(identity, described, trace.groups, tuple(actions), reasons, list(trace.outputs))
+        self._local.put(b"l" + str(label).encode(), _encoder.encode(row))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from zerorepo.checks import Check
 from zerorepo.plugins import RuleSet
 
 RULE_SET = RuleSet(
@@ -9,4 +10,5 @@ RULE_SET = RuleSet(
     settings={"llm": "zerorepo_llm.settings:LLMSettings"},
     commands={"desk": "zerorepo_llm.cli:desk_app", "transcripts": "zerorepo_llm.cli:transcripts_app"},
     probes={"llm": "zerorepo_llm.probe:probe"},
+    checks={"provider": Check("zerorepo_llm.doctor:check", limit_s=40.0)},
 )

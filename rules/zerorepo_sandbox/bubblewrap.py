@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -111,6 +112,32 @@ class Bubblewrap:
         finally:
             os.close(passwd)
 
+    def entry(self, world: World, folder: Path, limits: Limits) -> str:
+        """The same namespaces and filter, with folders of this machine in place of the ones in memory."""
+        (folder / "passwd").write_bytes(_PASSWD)
+        filter_ = seccomp.program()
+        (folder / "filter").write_bytes(filter_ or b"")
+        as_root = self._as_root
+        shows = {**world.shows, _WORK: folder / "work", _TMP: folder / "tmp"}
+        stage: list[str] = []
+        if as_root:
+            for name in ("work", "tmp"):
+                _give_away(folder / name)
+            stage, shows = staging.inline(shows)
+            stage += [self._setpriv, "--reuid", str(_OUTSIDE_ID), "--regid", str(_OUTSIDE_ID), "--clear-groups"]
+            stage.append("--no-new-privs")
+        args = _arguments(replace(world, shows={}), limits, 8, 9 if filter_ else None)
+        # A shell wants the terminal that a new session would take away; TIOCSTI is filtered.
+        args.remove("--new-session")
+        at = args.index("--proc")
+        args[at:at] = [word for inside in world.shows for word in ("--ro-bind", str(shows[inside]), inside)]
+        for inside in (_WORK, _TMP):
+            at = args.index(inside) - 3
+            args[at : at + 4] = ["--bind", str(shows[inside]), inside]
+        small = f"ulimit -v {2 * limits.memory_mb << 10}; ulimit -f {limits.file_mb << 11}; ulimit -c 0"
+        command = shlex.join(["/usr/bin/env", "-i", *stage, self._bwrap, *args])
+        return f'{small}\nexec 8<"$here/passwd" 9<"$here/filter"\nexec {command} "$@"'
+
     async def _launch(self, world: World) -> tuple[list[str], World]:
         """The start of a command line that makes such a world, and the world as it is seen from there."""
         launch: list[str] = []
@@ -202,6 +229,13 @@ def _arguments(world: World, limits: Limits, passwd_fd: int, filter_fd: int | No
     if filter_fd is not None:
         args += ["--seccomp", str(filter_fd)]
     return args
+
+
+def _give_away(top: Path) -> None:
+    """To the user that worlds are made by."""
+    for folder, names, files in os.walk(top):
+        for name in (".", *names, *files):
+            os.chown(Path(folder) / name, _OUTSIDE_ID, _OUTSIDE_ID, follow_symlinks=False)
 
 
 def _as_pipe(data: bytes) -> int:

@@ -11,6 +11,7 @@ import contextlib
 import os
 import socket
 import struct
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -133,6 +134,7 @@ class Container:
         self.stderr = bytearray()
         """The last part of it."""
         self._removed = False
+        self._began = int(time.time()) - 1
         self._pump = asyncio.ensure_future(self._sort(raw))
 
     async def _sort(self, raw: asyncio.StreamReader) -> None:
@@ -156,8 +158,8 @@ class Container:
         return not self._removed and not self._pump.done()
 
     async def ran_out_of_memory(self) -> bool:
-        """Whether the kernel ended it for its memory."""
-        return await asyncio.to_thread(_was_oom, self._client, self.name)
+        """Whether the kernel ended something in it for the memory of all of it; can still be asked when it is gone."""
+        return await asyncio.to_thread(_was_oom, self._client, self.name, self._began)
 
     async def remove(self) -> None:
         """Kill it with all that is in it, and return when it is gone."""
@@ -191,6 +193,10 @@ def _connect() -> Any:
             hint="unset DOCKER_HOST, or set it to a unix:// socket",
         )
     try:
+        # First without the SDK, which leaves its socket open when nobody answers.
+        with socket.socket(socket.AF_UNIX) as first:
+            first.settimeout(_TIMEOUT_S)
+            first.connect(where.removeprefix("unix://"))
         client = docker.APIClient(base_url=where, version="auto", timeout=_TIMEOUT_S)
         client.ping()
     except (docker.errors.DockerException, OSError) as error:
@@ -261,8 +267,8 @@ def _start(client: Any, tag: str, spec: Spec) -> tuple[str, socket.socket]:
         try:
             # Before it starts, so that no byte is missed. Its input closes with this socket, and it ends when its input does.
             attached = client.attach_socket(name, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
-            raw = socket.socket(fileno=os.dup(attached.fileno()))
-            attached.close()
+            # Taken out of the SDK's connection, which would close it with the next collection of garbage.
+            raw = socket.socket(fileno=attached._sock.detach())
             client.start(name)
         except BaseException:
             _remove(client, name)
@@ -283,12 +289,14 @@ def _remove(client: Any, name: str) -> None:
         client.wait(name, timeout=20, condition="removed")
 
 
-def _was_oom(client: Any, name: str) -> bool:
+def _was_oom(client: Any, name: str, began: int) -> bool:
     import docker
 
+    filters = {"container": name, "event": "oom"}
     try:
-        return bool(client.inspect_container(name)["State"].get("OOMKilled"))
-    except docker.errors.APIError:
+        # The engine remembers events for a while; until a moment from now, so that the last is among them.
+        return any(client.events(since=began, until=int(time.time()) + 1, filters=filters, decode=True))
+    except (docker.errors.DockerException, OSError):
         return False
 
 

@@ -12,13 +12,14 @@ import asyncio
 import base64
 import json
 import os
+import shlex
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from zerorepo.errors import EnvironmentFailure
-from zerorepo_sandbox import environment, seccomp
+from zerorepo.errors import EnvironmentFailure, TransientFailure
+from zerorepo_sandbox import environment, image, seccomp
 from zerorepo_sandbox.docker_engine import Engine, Spec
 from zerorepo_sandbox.limits import Limits, Verdict
 from zerorepo_sandbox.resident import StreamResident
@@ -31,6 +32,7 @@ _START = "from zerorepo_inside.docker_worker import main; main()"
 _FLAGS = ("-s", "-S", "-B", "-P", "-c")
 _REQUESTS = 200
 """A container for commands is replaced after as many."""
+_DEBUG_USER = 65532
 _GRACE_S = 10.0
 _READY_S = 60.0
 _LARGEST_CHUNK = 1 << 17
@@ -90,6 +92,7 @@ class Docker:
             container.remove,
             lambda: container.alive,
             lambda: container.stderr.decode("utf-8", "replace").strip(),
+            ended_for_memory=container.ran_out_of_memory,
         )
 
     @asynccontextmanager
@@ -133,6 +136,30 @@ class Docker:
                 hint="`zerorepo doctor` looks at each part of it",
             ) from error
         return _Worker(resident, _key(world, limits))
+
+    def entry(self, world: World, folder: Path, limits: Limits) -> str:
+        """The same container, by the command line, as an ordinary user."""
+        for name in ("work", "tmp"):
+            for top, names, files in os.walk(folder / name):
+                for each in (".", *names, *files):
+                    os.chown(Path(top) / each, _DEBUG_USER, _DEBUG_USER, follow_symlinks=False)
+        options = ["--network", "none", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
+        options += ["--user", f"{_DEBUG_USER}:{_DEBUG_USER}", "--hostname", "sandbox", "--runtime", self._runtime]
+        options += ["--memory", f"{limits.memory_mb + _OVERHEAD_MB}m", "--pids-limit", str(self._processes(limits))]
+        for inside, path in world.shows.items():
+            options += ["--volume", f"{path.resolve()}:{inside}:ro"]
+        options += [
+            "--volume",
+            f"{folder / 'work'}:{_WORK}",
+            "--volume",
+            f"{folder / 'tmp'}:{_TMP}",
+            "--workdir",
+            _WORK,
+        ]
+        where = os.environ.get("DOCKER_HOST")
+        export = f"export DOCKER_HOST={shlex.quote(where)}\n" if where else ""
+        command = shlex.join([*options, image.need().tag])
+        return f'{export}tty=\nif [ -t 0 ]; then tty=--tty; fi\nexec docker run --rm --interactive $tty {command} "$@"'
 
     def _spec(self, world: World, argv: Sequence[str], env: Mapping[str, str], most: Limits) -> Spec:
         size = f"size={most.disk_mb}m,nr_inodes={most.inodes + _OVERHEAD_INODES},mode=1777,exec,nosuid,nodev"
@@ -217,9 +244,15 @@ class _DockerPlace:
             code, stopped = int(answer["code"]), Verdict(answer["stopped"]) if answer["stopped"] else None
         except TimeoutError:
             worker.usable, stopped = False, Verdict.TIMEOUT
-        except Gone:
-            # The kernel takes the whole container only for its memory, where what is in it cannot be told apart (gVisor).
-            worker.usable, stopped = False, Verdict.MEMORY
+        except Gone as error:
+            # Where the kernel cannot tell apart what is in a container it takes all of it (gVisor).
+            worker.usable = False
+            if not await worker.resident.ended_for_memory():
+                raise TransientFailure(
+                    f"A container of the sandbox ended while a command ran in it: {worker.resident.last_words() or error}",
+                    hint="something on this machine ended it; build again",
+                ) from error
+            stopped = Verdict.MEMORY
         except BaseException:
             worker.usable = False
             raise

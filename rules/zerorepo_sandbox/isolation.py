@@ -13,19 +13,29 @@ from zerorepo.rule import RuleContext
 from zerorepo_sandbox.environment import TestEnvironment
 from zerorepo_sandbox.limits import Limits
 from zerorepo_sandbox.packages import FetchWheels, WheelSet, platform_tag
-from zerorepo_sandbox.settings import UNSAFE, SandboxSettings
+from zerorepo_sandbox.settings import AUTO, DOCKER, GVISOR, UNSAFE, ChosenTier, ContainerImage, SandboxSettings
 
 
-async def isolation(ctx: RuleContext[Any]) -> str:
-    """Name of the tier for the actions of this target; recorded, so that ``--unsafe`` never borrows a verdict or lends one."""
+async def isolation(ctx: RuleContext[Any], wanted: str = "") -> str:
+    """Name of the tier for the actions of this target; recorded, so that ``--unsafe`` never borrows a verdict or lends one.
+
+    ``wanted`` is what the target itself asks for; without it the workspace's setting counts.
+    """
     if await ctx.option("unsafe"):
         return UNSAFE
-    return (await ctx.setting("sandbox", SandboxSettings)).tier
+    tier = wanted or (await ctx.setting("sandbox", SandboxSettings)).tier
+    return tier if tier != AUTO else (await ctx.setting("sandbox_chosen", ChosenTier)).name
 
 
 async def test_environment(ctx: RuleContext[Any]) -> str:
-    """The versions of interpreter, pytest and coverage, for the actions of this target; recorded, so an upgrade tests again."""
-    return (await ctx.setting("sandbox_environment", TestEnvironment)).versions
+    """The versions of interpreter, pytest and coverage, for the actions of this target; recorded, so an upgrade tests again.
+
+    In containers the system's libraries and programs are those of the image, which counts as well.
+    """
+    versions = (await ctx.setting("sandbox_environment", TestEnvironment)).versions
+    if await isolation(ctx) not in (DOCKER, GVISOR):
+        return versions
+    return f"{versions} image {(await ctx.setting('sandbox_image', ContainerImage)).digest}"
 
 
 async def test_wheels(ctx: RuleContext[Any]) -> Mapping[str, Digest]:

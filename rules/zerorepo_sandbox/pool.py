@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from zerorepo.errors import EnvironmentFailure, TransientFailure
 from zerorepo_sandbox.limits import Limits
-from zerorepo_sandbox.tier import Gone, Resident, Tier, World
+from zerorepo_sandbox.tier import Gone, OutOfMemory, Resident, Tier, World
 
 RECYCLE_AFTER = 500
 """Requests that one worker serves: what a long-lived interpreter gathers is let go of now and then."""
@@ -74,7 +74,8 @@ class Pool:
 
         Cancelling ends the worker, and the request with it, at once.
 
-        EnvironmentFailure when no worker starts; TransientFailure when several died one after another.
+        EnvironmentFailure when no worker starts; TransientFailure when several died one after another; OutOfMemory when the
+        kernel ended one for the memory of this request.
         """
         async with self._slots:
             why = ""
@@ -85,6 +86,8 @@ class Pool:
                     answer = await worker.resident.receive(longest_s, largest)
                 except Gone as gone:
                     await self._drop(worker)
+                    if await worker.resident.ended_for_memory():
+                        raise OutOfMemory from gone
                     why = worker.resident.last_words() or str(gone)
                     continue
                 except BaseException:

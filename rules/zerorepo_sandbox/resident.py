@@ -42,6 +42,7 @@ class StreamResident:
         alive: Callable[[], bool],
         last_words: Callable[[], str] = lambda: "",
         out_of_memory: Callable[[], bool] = lambda: False,
+        ended_for_memory: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
         self.isolate = isolate
         self._reader = reader
@@ -50,6 +51,7 @@ class StreamResident:
         self._alive = alive
         self._last_words = last_words
         self._out_of_memory = out_of_memory
+        self._ended_for_memory = ended_for_memory
 
     async def send(self, frame: bytes) -> None:
         try:
@@ -78,6 +80,9 @@ class StreamResident:
 
     def out_of_memory(self) -> bool:
         return self._out_of_memory()
+
+    async def ended_for_memory(self) -> bool:
+        return self._ended_for_memory is not None and await self._ended_for_memory()
 
     def alive(self) -> bool:
         return self._alive() and not self._reader.at_eof()

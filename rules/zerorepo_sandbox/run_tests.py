@@ -27,7 +27,7 @@ from zerorepo_sandbox.pool import Kind, Pool
 from zerorepo_sandbox.report import WHY, Judged, judge, judge_run
 from zerorepo_sandbox.screen import screen_files
 from zerorepo_sandbox.service import Sandbox
-from zerorepo_sandbox.tier import Capture, Tier, World
+from zerorepo_sandbox.tier import Capture, OutOfMemory, Tier, World
 
 _START = "import sys; from zerorepo_inside.worker import main; main(sys.argv[1])"
 _WORK, _TMP = "/work", "/tmp"
@@ -131,7 +131,10 @@ class RunTests(Action):
         request = self._request(_WORK, _TMP, files, capture, names, count_processes=True, filter_=filter_)
         longest_s = PATIENCE * self.limits.wall_s + _GRACE_S
         largest = _answer_cap(self.limits)
-        answer, out_of_memory = await pool.ask(kind, request, longest_s=longest_s, largest=largest)
+        try:
+            answer, out_of_memory = await pool.ask(kind, request, longest_s=longest_s, largest=largest)
+        except OutOfMemory:
+            return Judged(Verdict.MEMORY, f"{WHY[Verdict.MEMORY]}; all that was in the container was ended")
         judged = judge(answer, {})
         if out_of_memory and judged.verdict is Verdict.CRASH:
             judged = replace(judged, verdict=Verdict.MEMORY, why=f"{WHY[Verdict.MEMORY]}; {judged.why}")
@@ -183,6 +186,10 @@ class RunTests(Action):
             "files": [(path, len(content)) for path, content in files.items()],
         }
         return b"".join((json.dumps(header).encode(), b"\n", *files.values()))
+
+    def debug_env(self) -> dict[str, str]:
+        """The environment of the tests, for whoever runs them by hand in their world."""
+        return _env(_TMP, ":".join((environment.SITE, *((PACKAGES,) if self.wheels else ()))))
 
     def outcome(self, judged: Judged) -> TestRun:
         """The result for a verdict."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from zerorepo.action import ActionContext
 from zerorepo.digest import Digest
 from zerorepo.errors import InternalError
-from zerorepo_sandbox import environment, packages
+from zerorepo_sandbox import environment, packages, proof
 from zerorepo_sandbox.bubblewrap import Bubblewrap
 from zerorepo_sandbox.docker_tier import Docker, Gvisor
 from zerorepo_sandbox.pool import Pool
@@ -30,6 +30,8 @@ class Sandbox:
         self.pool = Pool()
         self._site: Path | None = None
         self._lock = asyncio.Lock()
+        self._proved: set[str] = set()
+        self._proving = asyncio.Lock()
 
     @classmethod
     async def open(cls, context: ActionContext) -> Sandbox:
@@ -43,7 +45,7 @@ class Sandbox:
             await tier.close()
 
     async def tier(self, name: str, context: ActionContext) -> Tier:
-        """The tier of that name; EnvironmentFailure when it does not work here.
+        """The tier of that name; EnvironmentFailure when it does not work, or does not hold, here.
 
         ``unsafe`` is given only to a build that said so, whatever the action asks for.
         """
@@ -52,7 +54,12 @@ class Sandbox:
             raise InternalError(f"An action asks for the sandbox tier `{name}`, which does not exist")
         if name == UNSAFE and not context.option("unsafe"):
             raise InternalError("An action asks for the tier `unsafe` in a build without --unsafe")
-        await tier.check()
+        if name not in self._proved:
+            async with self._proving:
+                if name not in self._proved:
+                    # Nothing holds under `unsafe`, and nobody claims it.
+                    await (tier.check() if name == UNSAFE else proof.ensure(tier, self.site))
+                    self._proved.add(name)
         return tier
 
     async def site(self) -> Path:

@@ -69,6 +69,10 @@ class Gone(Exception):
     """A resident worker ended, or said something that is no frame, before its answer was complete."""
 
 
+class OutOfMemory(Exception):
+    """The kernel ended a resident worker for the memory of the request that it served."""
+
+
 class Resident(Protocol):
     """A process in a world of the tier that serves one request after another (``inside/worker.py``).
 
@@ -90,6 +94,9 @@ class Resident(Protocol):
 
     async def end(self) -> None:
         """Kill it at once with all that it started, and wait until nothing is left. May be called twice, and cancelled."""
+
+    async def ended_for_memory(self) -> bool:
+        """Whether the kernel ended it, with all that is in its world, for the memory of all of that."""
 
     def alive(self) -> bool:
         """Whether it has not ended, as far as can be known without asking it."""
@@ -118,6 +125,12 @@ class Tier(Protocol):
 
     def place(self, world: World, limits: Limits) -> AbstractAsyncContextManager[Place]:
         """A fresh place, gone when the context is left."""
+
+    def entry(self, world: World, folder: Path, limits: Limits) -> str:
+        """The end of a shell script that runs ``"$@"`` in such a world, with ``$here/work`` and ``$here/tmp`` to be written to.
+
+        ``$here`` is ``folder``, in which it may put what it needs. For debugging: it needs a person, and no builder, to run it.
+        """
 
     async def resident(
         self, world: World, argv: Sequence[str], env: Mapping[str, str], most: Limits

@@ -46,6 +46,10 @@ class Unsafe:
     async def resident(self, world: World, argv: Sequence[str], env: Mapping[str, str], most: Limits) -> None:
         """None: requests that share a process could spoil each other's verdicts, with nothing to hold them apart."""
 
+    def entry(self, world: World, folder: Path, limits: Limits) -> str:
+        """The folder, and nothing around it."""
+        return 'cd "$here/work" && exec "$@"'
+
     @asynccontextmanager
     async def place(self, world: World, limits: Limits) -> AsyncIterator[Place]:
         """A temporary folder, removed afterwards together with every process that was started in it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import sqlite3
 from pathlib import Path
@@ -13,7 +14,8 @@ from zerorepo.cas import BlobMissing, Cas
 from zerorepo.digest import Digest, DigestFunction
 from zerorepo.errors import EnvironmentFailure
 from zerorepo.fileio import sweep, write_atomic
-from zerorepo.store import ReadOnlyStore, Store
+from zerorepo.read_only_store import ReadOnlyStore
+from zerorepo.store import Store
 
 XXH3 = DigestFunction.XXH3
 
@@ -151,7 +153,7 @@ def test_a_shortened_blob_file_is_no_blob(tmp_path: Path) -> None:
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_atomic(tmp_path / "f", b"old")
-    monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(EnvironmentFailure, match="No space left"):
         write_atomic(tmp_path / "f", b"new", durable=True)
     assert [path.name for path in tmp_path.iterdir()] == ["f"]

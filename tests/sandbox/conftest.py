@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sandbox_harness import MemoryContext
+from sandbox_harness import MemoryContext, need
 
 from zerorepo_sandbox.environment import environment_id
 from zerorepo_sandbox.run_command import CommandResult, RunCommand
@@ -23,10 +22,9 @@ def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["bubblewrap"])
 def tier(request: pytest.FixtureRequest) -> str:
-    """The tier under test; mark with ``both_tiers`` to try the other too."""
+    """The tier under test; mark with ``both_tiers`` or ``every_tier`` to try others too."""
     name: str = request.param
-    if name == "bubblewrap" and shutil.which("bwrap") is None:
-        pytest.skip("bubblewrap is not installed: bash scripts/install-system-packages.sh")
+    need(name)
     return name
 
 

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import gc
 import json
 import os
 import signal
 import threading
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 from zerorepo import snapshot
-from zerorepo.analysis import check_declared
+from zerorepo.cli import watched
 from zerorepo.cli.build_report import Report, failure_json, report_dry_run
 from zerorepo.cli.common import GLOBALS, current_package, emit_json, load_workspace, patterns
 from zerorepo.cli.profile import Profile
 from zerorepo.cli.progress import make_display
 from zerorepo.cli.summary import Summary
+from zerorepo.context import Built
 from zerorepo.engine import BuildOptions, BuildResult, Engine
 from zerorepo.errors import ExitCode, Interrupted, NoTestsFound, UsageError, ZeroRepoError
-from zerorepo.events import EventStream
+from zerorepo.estimate import Estimate, estimate, learn
+from zerorepo.events import SCHEMA_VERSION, EventStream
 from zerorepo.label import Label, Pattern
 from zerorepo.looked_at import LookedAt, looked_at
 from zerorepo.target import TestReport
@@ -59,12 +62,14 @@ def run(request: Request) -> ExitCode:
 
 
 def _run(request: Request, events: EventStream, summary: Summary) -> ExitCode:
+    _collect_less()
     workspace = load_workspace()
     workspace.check_settings()
     texts = request.targets or (["//..."] if request.tests_only or not current_package(workspace) else ["..."])
     wanted = patterns(workspace, texts)
-    log = _open_log(request.events_file)
-    profile = Profile(time.time()) if request.profile_file else None
+    log = _open(request.events_file, "events")
+    profile_out = _open(request.profile_file, "profile")
+    profile = Profile(time.time()) if profile_out else None
     if profile:
         events.subscribe(profile)
     display = make_display(summary, request.options.jobs or os.cpu_count() or 1, quiet=request.as_json or request.quiet)
@@ -72,19 +77,22 @@ def _run(request: Request, events: EventStream, summary: Summary) -> ExitCode:
         events.subscribe(display)
     if log:
         events.subscribe(lambda event: print(event.to_json(), file=log))
+        events.note("log", schema=SCHEMA_VERSION)
+    built: Mapping[Label, Built] | None = None
     try:
         result = interruptible(_build(workspace, wanted, request, events, summary))
+        built = result.build.built
     finally:
         display.close()
         if log:
             log.close()
-    if profile and request.profile_file:
-        profile.write(request.profile_file, result.build.built)
+        if profile and profile_out:  # of a build that failed or was interrupted, too: that is when one wants to see it
+            profile.write(profile_out, built)
     if request.tests_only and not result.matched and not result.build.failed:
         raise NoTestsFound(f"No test targets match {' '.join(texts)}")
     as_text = not request.as_json and not request.quiet
     if request.options.dry_run:
-        return report_dry_run(result.build, as_json=request.as_json)
+        return report_dry_run(result.build, result.estimate, as_json=request.as_json)
     report = Report(result.build, result.tests, summary, request.options)
     code = report.show(as_json=request.as_json, as_text=as_text, tests_only=request.tests_only)
     if code is ExitCode.OK and not request.tests_only and result.looked_at is not None:
@@ -92,12 +100,18 @@ def _run(request: Request, events: EventStream, summary: Summary) -> ExitCode:
     return code
 
 
-def _open_log(path: Path | None) -> TextIO | None:
+def _collect_less() -> None:
+    """A build makes many objects that stay: with Python's own thresholds a tenth of its time goes into looking at them again."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
+def _open(path: Path | None, what: str) -> TextIO | None:
     try:
         # Line by line: what a killed build had finished is in the file.
         return path.open("w", encoding="utf-8", buffering=1) if path else None
     except OSError as error:
-        raise UsageError(f"Cannot write the events: {error.strerror}", where=str(path)) from None
+        raise UsageError(f"Cannot write the {what}: {error.strerror}", where=str(path)) from None
 
 
 @dataclass(slots=True)
@@ -106,27 +120,35 @@ class _Result:
     matched: list[Label]
     tests: dict[Label, TestReport]
     looked_at: LookedAt | None
+    estimate: Estimate | None = None
 
 
 async def _build(
     workspace: Workspace, wanted: Sequence[Pattern], request: Request, events: EventStream, summary: Summary
 ) -> _Result:
     async with Engine(workspace, request.options, events) as engine:
-        static = [t.label for t in engine.table.static() if any(p.matches(t.label) for p in wanted if not p.negative)]
-        check_declared(engine.table, static)
+        engine.look_at(wanted)
         matched = await engine.match(wanted, tests_only=request.tests_only)
         result = await engine.collect(matched)
         looked = looked_at(engine, result) if result.ok and summary.did_nothing() else None
+        if request.options.dry_run:
+            cost = estimate(engine, result, summary.cached_keys)
+        else:
+            cost = None
+            if summary.meters and summary.cached_targets():
+                learn(engine, result, summary.acted(), summary.new)
+        if watched.is_watched():
+            watched.report(engine, result)
         tests = {each.label: each.provider(TestReport) for each in result.built.values() if each.record("TestReport")}
     if result.ok and result.updated:
         await _settle(workspace, wanted, request)
-    return _Result(result, matched, tests, looked)
+    return _Result(result, matched, tests, looked, cost)
 
 
 def _save_snapshot(workspace: Workspace, request: Request, report: Report, looked: LookedAt) -> None:
     """Let the next build of the same command line answer by looking at files alone, for as long as none of them changes."""
     key = snapshot.key_of(GLOBALS.argv, str(Path.cwd()))
-    if key is None or set(workspace.cache.dir) & set("$~"):
+    if key is None or set(workspace.cache.dir) & set("$~") or watched.uses_kept_configuration():
         return  # where the cache is depends on the environment, which a snapshot does not look at
     text = ""
     if request.as_json:
@@ -196,7 +218,7 @@ def interruptible(work: Coroutine[Any, Any, T]) -> T:
 
 def to_options(**given: Any) -> BuildOptions:
     """Options of the command line as the engine's."""
-    extra = {name: True for name in ("unsafe", "no_wait") if given.pop(name, False)}
+    extra = {name: True for name in ("unsafe", "no_wait", "sandbox_debug") if given.pop(name, False)}
     if "no_wait" in extra:
         given["keep_going"] = True  # so that everything that can be asked now is open at once
     if given.get("locked"):

@@ -13,6 +13,7 @@ from zerorepo.cli.common import emit, emit_json, many, say
 from zerorepo.cli.summary import Summary
 from zerorepo.engine import BuildOptions, BuildResult
 from zerorepo.errors import ExitCode, ZeroRepoError
+from zerorepo.estimate import Estimate
 from zerorepo.label import Label
 from zerorepo.target import Outcome, TestReport
 
@@ -46,11 +47,21 @@ class Report:
         for label, error in sorted(self.build.failed.items()):
             text = error.render() if isinstance(error, ZeroRepoError) else repr(error)
             say(f"\nERROR: {label}\n{_indent(text)}")
-        _say_tests(self.tests, tests_only=tests_only, to_stdout=tests_only and not as_json)
+        debugging = bool(self.options.extra.get("sandbox_debug"))
+        to_stdout = tests_only and not as_json
+        _say_tests(self.tests, tests_only=tests_only, to_stdout=to_stdout, debugging=debugging)
         if as_text:
             say(self.last_line(f"{self.summary.wall_s():.1f}"))
         for path in self.summary.edited:
-            say(f"kept your edit of {path} (--overwrite replaces it)")
+            owner = self.summary.owners[path]
+            say(f"kept your edit of {path} (--overwrite replaces it); `zerorepo adopt {owner}` makes it the source")
+        for each in self.summary.replaced:
+            say(f"replaced your edit of {each['path']}; it is kept as {each['kept']}")
+        for each in self.summary.stale:
+            say(
+                f"`{each['label']}` was adopted ({each['where']}), and there is no such target any more;"
+                f" `zerorepo adopt --undo {each['label']}` forgets it"
+            )
         return code
 
     def to_json(self, code: ExitCode) -> dict[str, Any]:
@@ -107,7 +118,7 @@ def _test_json(report: TestReport) -> dict[str, Any]:
     return {"passed": report.passed, "status": report.status, "sandbox": report.sandbox, "cases": counts}
 
 
-def _say_tests(tests: Mapping[Label, TestReport], *, tests_only: bool, to_stdout: bool) -> None:
+def _say_tests(tests: Mapping[Label, TestReport], *, tests_only: bool, to_stdout: bool, debugging: bool) -> None:
     for label, report in sorted(tests.items()):
         if report.passed:
             if to_stdout:
@@ -119,6 +130,9 @@ def _say_tests(tests: Mapping[Label, TestReport], *, tests_only: bool, to_stdout
             if case.outcome in (Outcome.FAILED, Outcome.ERROR):
                 said = case.message.strip()
                 say(f"  {case.name}: {said.splitlines()[-1] if said else case.outcome}")
+        # Why there is no complete result; or what a debugging option added.
+        if report.output.strip() and (debugging or report.status != "ok"):
+            say(f"  {report.output.strip().splitlines()[-1]}")
 
 
 def _bad_cases(report: TestReport) -> str:
@@ -126,7 +140,7 @@ def _bad_cases(report: TestReport) -> str:
     return f"{bad} of {many(len(report.cases), 'test')}"
 
 
-def report_dry_run(build: BuildResult, *, as_json: bool) -> ExitCode:
+def report_dry_run(build: BuildResult, cost: Estimate | None, *, as_json: bool) -> ExitCode:
     """What would run, what may run because of it, and what is up to date."""
     roots = {label: build.skipped_by.get(label, label) for label in build.skipped}
     if as_json:
@@ -137,6 +151,7 @@ def report_dry_run(build: BuildResult, *, as_json: bool) -> ExitCode:
                 "up_to_date": sorted(str(label) for label in build.built),
                 "unknown_expansions": {str(label): sorted(last) for label, last in sorted(build.unexpanded.items())},
                 "failures": [failure_json(label, error) for label, error in sorted(build.failed.items())],
+                "estimate": _estimate_json(cost or Estimate()),
             }
         )
         return exit_code(BuildResult(failed=build.failed), [])
@@ -153,4 +168,42 @@ def report_dry_run(build: BuildResult, *, as_json: bool) -> ExitCode:
     for label, error in sorted(build.failed.items()):
         say(f"ERROR: {label}\n{_indent(str(error))}")
     emit(f"{many(len(build.would_run), 'target')} would run, {len(roots)} may run, {len(build.built)} are up to date")
+    for line in _estimate_lines(cost or Estimate()):
+        emit(line)
     return exit_code(BuildResult(failed=build.failed), [])
+
+
+_METERS = {"wall_s": "seconds of actions"}
+
+
+def _estimate_json(cost: Estimate) -> dict[str, Any]:
+    bounds = {
+        name: {"at_least": round(b.at_least, 6), "expected": round(b.expected, 6), "at_most": round(b.at_most, 6)}
+        for name, b in sorted(cost.meters.items())
+    }
+    return {"meters": bounds, "unknown": cost.unknown, "learned_from": cost.learned}
+
+
+def _estimate_lines(cost: Estimate) -> list[str]:
+    lines = []
+    for name, bounds in sorted(
+        cost.meters.items(), key=lambda item: (item[0] == "wall_s", item[0] != "model_calls", item[0])
+    ):
+        if bounds.at_most:
+            low, middle, high = (_amount(each) for each in (bounds.at_least, bounds.expected, bounds.at_most))
+            lines.append(
+                f"{_METERS.get(name, name.replace('_', ' '))}: at least {low}, expected {middle}, at most {high}"
+            )
+    if lines:
+        lines.append(
+            f"(from past runs; expected is weighted by what ran after {many(cost.learned, 'change')} before it)"
+            if cost.learned
+            else "(from past runs; no build with an edit has shown yet how much of it a change really calls for)"
+        )
+    if cost.unknown:
+        lines.append(f"nothing is known of what {many(len(cost.unknown), 'target')} may take")
+    return lines
+
+
+def _amount(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 or abs(value - round(value)) < 1e-9 else f"{value:.4g}"

@@ -64,9 +64,9 @@ def patterns(workspace: Workspace, texts: list[str]) -> list[Pattern]:
     return [parse_pattern(text, package) for text in texts]
 
 
-def many(number: int, what: str) -> str:
+def many(number: int, what: str, plural: str = "") -> str:
     """``1 target``, ``2 targets``."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+    return f"{number} {what}" if number == 1 else f"{number} {plural or what + 's'}"
 
 
 def say(text: str = "") -> None:

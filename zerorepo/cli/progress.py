@@ -12,6 +12,9 @@ from typing import Any, Protocol
 from zerorepo.cli.summary import Summary
 from zerorepo.events import Event
 
+SILENT = frozenset({"progress", "meter", "log"})
+"""Notes that are no news for a person."""
+
 
 class Display(Protocol):
     """What the build command drives."""
@@ -36,7 +39,7 @@ class PlainDisplay:
             sign = "" if event.new == "done" else "FAILED "
             title = f" ({event.title})" if event.title and event.title != event.mnemonic else ""
             print(f"[{ended}/{known}] {sign}{event.mnemonic} {event.label}{title}", file=sys.stderr, flush=True)
-        elif event.kind == "note" and event.id not in ("progress", "meter"):
+        elif event.kind == "note" and event.id not in SILENT:
             detail = " ".join(str(value) for value in event.detail.values())
             print(f"note: {event.id}: {detail}", file=sys.stderr, flush=True)
         elif event.kind == "note" and event.id == "progress" and event.detail.get("key") not in self._told:
@@ -71,7 +74,7 @@ class LiveDisplay:
         elif event.kind == "action" and event.new == "done":
             title = f" [dim]{_escape(event.title)}[/]" if event.title and event.title != event.mnemonic else ""
             self._say(f"[green]✓[/] {event.mnemonic} {event.label}{title}")
-        elif event.kind == "note" and event.id not in ("progress", "meter"):
+        elif event.kind == "note" and event.id not in SILENT:
             detail = " ".join(str(value) for value in event.detail.values())
             self._say(f"[yellow]note:[/] {_escape(event.id)}: {_escape(detail)}")
 

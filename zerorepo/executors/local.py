@@ -1,6 +1,7 @@
 """Runs actions in this process: cache look-up, one run per key, a pool slot, the execution, the durable result.
 
-Knows nothing of targets or traces; whoever asks says for which label.
+One run per key also beside other processes on the same cache: whoever runs an action has claimed its key, and who comes second
+waits and takes the result. Knows nothing of targets or traces; whoever asks says for which label.
 """
 
 from __future__ import annotations
@@ -13,16 +14,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from zerorepo.action import Action, ActionResult, CachePolicy, Service
-from zerorepo.action_cache import ActionCache
-from zerorepo.action_key import blobs_in, key_of
+from zerorepo.action_cache import ActionCache, CachedResult
+from zerorepo.action_key import blobs_in, encode
 from zerorepo.cas import BlobMissing, Cas
+from zerorepo.claims import Claims
 from zerorepo.digest import Digest
 from zerorepo.errors import InternalError, ZeroRepoError
 from zerorepo.events import EventStream, State, Unit, transition
 from zerorepo.label import Label
 from zerorepo.scheduler import BuildStopped, Scheduler
+from zerorepo.store import Store
 from zerorepo.values import Value
 from zerorepo.workspace import Workspace
+
+_LONG_S = 0.05  # what took this long is worth a transaction of its own, so that another builder has it at once
 
 SettingsT = TypeVar("SettingsT", bound=Value)
 ServiceT = TypeVar("ServiceT", bound=Service)
@@ -46,6 +51,28 @@ class Ran:
     cached: bool
 
 
+class _Flight:
+    """One run of an action in this build, for all who ask for it."""
+
+    __slots__ = ("_landed", "_waiters", "error", "ran")
+
+    def __init__(self) -> None:
+        self.ran: Ran | None = None
+        self.error: BaseException | None = None
+        self._landed = False
+        self._waiters: asyncio.Event | None = None
+
+    def land(self) -> None:
+        self._landed = True
+        if self._waiters is not None:
+            self._waiters.set()
+
+    async def landed(self) -> None:
+        if not self._landed:
+            self._waiters = self._waiters or asyncio.Event()
+            await self._waiters.wait()
+
+
 class LocalExecutor:
     """One build's executor."""
 
@@ -54,6 +81,7 @@ class LocalExecutor:
         workspace: Workspace,
         cas: Cas,
         cache: ActionCache,
+        store: Store,
         scheduler: Scheduler[Any],
         events: EventStream,
         options: Mapping[str, Any],
@@ -65,43 +93,61 @@ class LocalExecutor:
         self.options = options
         self.events = events
         self._cache = cache
+        self._store = store
         self._scheduler = scheduler
         self._dry_run = dry_run
-        self._running: dict[str, asyncio.Task[Ran]] = {}
+        self._flights: dict[str, _Flight] = {}
+        self._landed: set[str] = set()
+        self.missing: list[tuple[Label, str]] = []
+        """Dry run: label and mnemonic of each action that is asked for and is not in the cache."""
         self._services: dict[type[Any], asyncio.Task[Any]] = {}
 
     async def run(self, action: Action, label: Label) -> Ran:
         """The result, from this build, from the cache, or by executing. Errors as ``Action.execute`` raises them."""
-        key = key_of(action, self.cas.function)
-        task = self._running.get(key.hex)
-        if task is None or self._lost(task):
-            task = asyncio.create_task(self._run(action, key, label), name=f"{type(action).mnemonic} {label}")
-            self._running[key.hex] = task
-        # A task of its own, awaited by all who ask: cancelling one asker must not fail the others; ``close`` ends it.
-        return await asyncio.shield(task)
+        encoded = encode(action)
+        key = self.cas.function.of_bytes(encoded)
+        flight = self._flights.get(key.hex)
+        if flight is None or self._lost(flight):
+            flight = self._flights[key.hex] = _Flight()
+            try:
+                flight.ran = await self._run(action, key, encoded, label)
+            except BaseException as error:
+                flight.error = error
+                raise
+            finally:
+                flight.land()
+            if type(action).cache is CachePolicy.DURABLE:
+                del self._flights[key.hex]  # who asks later finds it in the cache
+                self._landed.add(key.hex)
+            return flight.ran
+        await flight.landed()
+        if flight.error is not None:
+            raise flight.error
+        assert flight.ran is not None
+        return flight.ran
 
-    def _lost(self, task: asyncio.Task[Ran]) -> bool:
+    def _lost(self, flight: _Flight) -> bool:
         """Whether it failed for want of a blob, or its result refers to one that was found to be damaged or gone since."""
-        if not task.done() or task.cancelled():
-            return False
-        if task.exception() is not None:
-            return isinstance(task.exception(), BlobMissing)
-        return not all(self.cas.has(digest) for digest in blobs_in(task.result().result))
+        if flight.error is not None:
+            return isinstance(flight.error, BlobMissing)
+        return flight.ran is not None and not all(self.cas.has(digest) for digest in blobs_in(flight.ran.result))
 
-    async def _run(self, action: Action, key: Digest, label: Label) -> Ran:
+    async def _run(self, action: Action, key: Digest, encoded: bytes, label: Label) -> Ran:
         unit = Unit("action", key.hex, str(label), type(action).mnemonic, action.describe())
         durable = type(action).cache is CachePolicy.DURABLE
         if durable and (found := self._cache.get(action, key)):
-            transition(self.events, unit, State.CACHED, meters=dict(found.meters))
-            return Ran(key, found.result, True)
+            return self._hit(unit, key, found)
         if self._dry_run:
+            self.missing.append((label, type(action).mnemonic))
             raise WouldRun(action, key)
         try:
-            async with self._scheduler.slot(type(action).pool):
-                transition(self.events, unit, State.RUNNING)
-                result, meters = await self._execute(action, key, label)
-                if durable:
-                    self._cache.put(action, key, result, meters)
+            while True:
+                async with self._scheduler.slot(type(action).pool):
+                    if not durable or self._claims.take(_claim(key)):
+                        return await self._run_here(action, key, encoded, label, unit)
+                # Somebody else is running it; the slot is for others while we wait.
+                if not await self._elsewhere(key) and (found := self._cache.get(action, key)):
+                    return self._hit(unit, key, found)
         except (BuildStopped, BlobMissing) as error:  # a lost input is made again, and then this is asked for anew
             transition(self.events, unit, State.SKIPPED, why=error.message)
             raise
@@ -112,10 +158,41 @@ class LocalExecutor:
         except ZeroRepoError as error:
             transition(self.events, unit, State.FAILED, error=error.message, origin=str(error.origin))
             raise
-        transition(self.events, unit, State.DONE, meters=meters)
-        return Ran(key, result, False)
 
-    async def _execute(self, action: Action, key: Digest, label: Label) -> tuple[ActionResult, dict[str, float]]:
+    def _hit(self, unit: Unit, key: Digest, found: CachedResult) -> Ran:
+        if key.hex in self._landed:
+            return Ran(key, found.result, False)  # it came to its end in this build, which was told then
+        transition(self.events, unit, State.CACHED, meters=dict(found.meters))
+        return Ran(key, found.result, True)
+
+    async def _run_here(self, action: Action, key: Digest, encoded: bytes, label: Label, unit: Unit) -> Ran:
+        """Execute under our claim, and let go of it when others can see the result."""
+        began, durable = time.monotonic(), type(action).cache is CachePolicy.DURABLE
+        try:
+            if durable and not self._claims.alone() and (found := self._cache.get(action, key)):
+                return self._hit(unit, key, found)  # it was finished between our look and our claim
+            transition(self.events, unit, State.RUNNING)
+            settled, text, meters = await self._execute(action, key, label)
+            if durable:
+                self._cache.put(action, key, encoded, text, meters)
+        finally:
+            if durable:
+                self._store.finish(_claim(key), now=time.monotonic() - began > _LONG_S)
+        transition(self.events, unit, State.DONE, meters=meters)
+        return Ran(key, settled, False)
+
+    async def _elsewhere(self, key: Digest) -> bool:
+        """Wait until nobody else has claimed an action; whether the build is stopping."""
+        pause = 0.005
+        while not self._scheduler.stopping:
+            if self._claims.take(_claim(key)):
+                self._claims.release(_claim(key))
+                break
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, 0.1)
+        return self._scheduler.stopping
+
+    async def _execute(self, action: Action, key: Digest, label: Label) -> tuple[ActionResult, str, dict[str, float]]:
         context = LocalActionContext(self, label, key)
         started = time.monotonic()
         try:
@@ -134,20 +211,29 @@ class LocalExecutor:
                 f"{type(action).mnemonic} answered {type(result).__name__}, not {type(action).result.__name__}"
             )
         context.meters["wall_s"] = round(time.monotonic() - started, 4)
-        return self._settle(action, result), context.meters
+        return (*self._settle(action, result), context.meters)
 
-    def _settle(self, action: Action, result: ActionResult) -> ActionResult:
+    def _settle(self, action: Action, result: ActionResult) -> tuple[ActionResult, str]:
         """The result as the cache will give it back, so that a first run and a hit cannot differ; its blobs must be there."""
+        text = result.model_dump_json()
         try:
-            settled = type(action).result.model_validate_json(result.model_dump_json())
+            settled = type(action).result.model_validate_json(text)
         except ValueError as error:
             raise InternalError(
                 f"The result of {type(action).mnemonic} does not survive being stored: {error}"
             ) from error
         for digest in blobs_in(settled):
-            if not self.cas.has(digest):
+            if not self.cas.keep(digest):
                 raise BlobMissing(digest)
-        return settled
+        return settled, text
+
+    @property
+    def _claims(self) -> Claims:
+        return self._store.claims
+
+    def meters(self, key: str) -> Mapping[str, float] | None:
+        """What a past action took; see ``ActionCache.meters``."""
+        return self._cache.meters(key) or None
 
     async def service(self, type_: type[ServiceT], context: LocalActionContext) -> ServiceT:
         """The build's one instance."""
@@ -159,17 +245,17 @@ class LocalExecutor:
         return opened
 
     async def close(self) -> None:
-        """End what runs, then close every service; called at the build's end, whatever the end."""
-        running = [task for task in self._running.values() if not task.done()]
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        """Close every service; called at the build's end, whatever the end, when nothing runs any more."""
         for opening in self._services.values():
             if not opening.done():
                 opening.cancel()
             found = (await asyncio.gather(opening, return_exceptions=True))[0]
             if not isinstance(found, BaseException):
                 await found.close()
+
+
+def _claim(key: Digest) -> bytes:
+    return b"a" + key.hex.encode()
 
 
 class LocalActionContext:

@@ -17,7 +17,9 @@ from zerorepo_rpg.gate import check_tests
 from zerorepo_rpg.plan_model import FeatureSet, FileLayout, FilePlan, ModuleInterfaces, ModuleSet, NodeInterface, Plan
 from zerorepo_rpg.providers import Node, NodeCode, NodeSpec, NodeTests
 from zerorepo_rpg.rules.asking import template
+from zerorepo_rpg.rules.by_hand import TESTS
 from zerorepo_rpg.rules.module_plan import show_node
+from zerorepo_sandbox import debug
 from zerorepo_sandbox.isolation import isolation, test_environment, test_limits, test_wheels
 from zerorepo_sandbox.run_tests import RunTests, TestRun
 
@@ -80,7 +82,7 @@ def describe(node: NodeInterface) -> str:
     return "\n".join(lines)
 
 
-@rule("node_tests", attrs=AskingAttrs, provides=[NodeTests])
+@rule("node_tests", attrs=AskingAttrs, provides=[NodeTests], adopt=TESTS)
 async def node_tests(ctx: RuleContext[AskingAttrs]) -> NodeTests:
     """Ask for the tests of a node, before its code exists."""
     told, variables = await prompt_variables(ctx)
@@ -111,8 +113,11 @@ def closure_plan(package: str, nodes: Sequence[NodeInterface]) -> Plan:
     )
 
 
-async def prove(ctx: RuleContext[Any], source: str, tests: str) -> TestRun:
-    """Run a node's tests against its code and the real code of everything that it uses. ``ctx.attrs`` are ``ProvingAttrs``."""
+async def prove(ctx: RuleContext[Any], source: str, tests: str, *, accepted: bool = False) -> TestRun:
+    """Run a node's tests against its code and the real code of everything that it uses. ``ctx.attrs`` are ``ProvingAttrs``.
+
+    ``accepted``: this is the code that was settled on, so its world may be looked into.
+    """
     interface = await ctx.provider(ctx.attrs.interface, NodeInterface)
     used = await ctx.providers(ctx.attrs.closure_interfaces, NodeInterface)
     code = await ctx.providers(ctx.attrs.closure_code, NodeCode)
@@ -128,6 +133,8 @@ async def prove(ctx: RuleContext[Any], source: str, tests: str) -> TestRun:
         wheels=await test_wheels(ctx),
         limits=await test_limits(ctx),
     )
+    if accepted:
+        return await debug.run_tests(ctx, action)
     run: TestRun = await ctx.run(action)
     return run
 
@@ -146,7 +153,7 @@ async def node_test(ctx: RuleContext[VerdictAttrs]) -> TestReport:
     if not all(each.passed for each in used):
         # Against broken code a verdict says nothing about this node.
         return TestReport(passed=False, status="not run", output=code.failure)
-    run = await prove(ctx, code.source, code.tests)
+    run = await prove(ctx, code.source, code.tests, accepted=True)
     return run.report
 
 
