@@ -25,9 +25,11 @@ import pytest
 
 from . import apart
 from .measure import start_coverage
-from .tripwire import Tripwire
+from .tripwire import Tripwire, functions
 
 _MESSAGE = 4000
+_KNOWN: list[tuple[Any, str, Any, Any]] = []
+"""Functions of pytest, as they were before any fork."""
 _PLUGINS_OFF = (
     "cacheprovider",
     "pastebin",
@@ -100,9 +102,9 @@ class Recorder:
         return item
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_makereport(self) -> None:
+    def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> None:
         """Just before pytest judges what happened."""
-        if changed := self._changed():
+        if call.when == "call" and (changed := self._changed()):
             self._send({"event": "tripped", "message": f"`{changed}` was replaced"})
             os._exit(96)
 
@@ -165,7 +167,7 @@ def run(request: Mapping[str, Any], report_fd: int, secret: str, apart_fd: int |
         send({"event": "tripped", "message": what})
         os._exit(96)
 
-    tripwire = Tripwire((work, request["tmp"]), trip) if secret else None
+    tripwire = Tripwire((work, request["tmp"]), trip, _KNOWN or functions()) if secret else None
     recorder = Recorder(send, secret, int(request["seed"]), tripwire.changed if tripwire else str)
     if link is not None:
         recorder.before_imports = lambda: apart.take_over_imports(link, request["apart"])
@@ -208,4 +210,5 @@ def warm_up() -> None:
         shutil.rmtree(work)
         sys.path[:] = kept
         sys.modules.pop("test_warm_up_of_zerorepo", None)
+        _KNOWN.extend(functions())
         importlib.invalidate_caches()

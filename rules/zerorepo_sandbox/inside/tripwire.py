@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Any
 
 _SEARCHES = frozenset({"gc.get_objects", "gc.get_referrers", "gc.get_referents", "sys.addaudithook"})
@@ -22,12 +22,12 @@ _PACKAGES = ("_pytest", "pluggy", "pytest")
 
 
 class Tripwire:
-    """``trip`` is called with what was seen; it does not return."""
+    """``trip`` is called with what was seen; it does not return. ``known`` is what ``functions`` gave beforehand."""
 
-    def __init__(self, folders: tuple[str, ...], trip: Callable[[str], None]) -> None:
-        self._before = _fingerprint()
-        # One plugin of pytest replaces some methods of others when a run begins.
-        self._expected = {id(code) for name, code in self._before.items() if name.startswith("_pytest.legacypath.")}
+    def __init__(
+        self, folders: tuple[str, ...], trip: Callable[[str], None], known: Sequence[tuple[Any, str, Any, Any]]
+    ) -> None:
+        self._known = known
         self._open = True
         sys.addaudithook(_hook(folders, trip, lambda: self._open))
 
@@ -37,12 +37,17 @@ class Tripwire:
 
     def changed(self) -> str:
         """What of pytest is not what it was; empty when nothing is."""
-        now = _fingerprint()
-        for name, what in self._before.items():
-            found = now.get(name)
-            if found is not what and id(found) not in self._expected:
-                return name
+        for members, name, function, code in self._known:
+            now = members.get(name)
+            if now is not function or getattr(now, "__func__", now).__code__ is not code:
+                found = getattr(getattr(now, "__func__", now), "__code__", None)
+                if not self._is_of_legacypath(found):
+                    return name
         return ""
+
+    def _is_of_legacypath(self, found: Any) -> bool:
+        """One plugin of pytest replaces some methods of others when a run begins."""
+        return any(code is found and code.co_filename.endswith("legacypath.py") for _, _, _, code in self._known)
 
 
 def _hook(folders: tuple[str, ...], trip: Callable[[str], None], is_open: Callable[[], bool]) -> Callable[..., None]:
@@ -82,18 +87,19 @@ def _hook(folders: tuple[str, ...], trip: Callable[[str], None], is_open: Callab
     return hook
 
 
-def _fingerprint() -> Mapping[str, Any]:
-    """Functions of pytest and what they run, by name."""
-    found: dict[str, Any] = {}
+def functions() -> list[tuple[Any, str, Any, Any]]:
+    """Functions of pytest: where they are, their name there, they themselves, and what they run."""
+    found = []
     for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] in _PACKAGES and module is not None:
-            for attribute, value in list(vars(module).items()):
-                if isinstance(value, types.FunctionType):
-                    found[f"{name}.{attribute}"] = value.__code__
-                elif isinstance(value, type) and value.__module__ == name:
-                    for member, function in list(vars(value).items()):
-                        plain = getattr(function, "__func__", function)
-                        code = plain.__code__ if isinstance(plain, types.FunctionType) else None
-                        if code is not None:
-                            found[f"{name}.{attribute}.{member}"] = code
+        if name.partition(".")[0] not in _PACKAGES or module is None:
+            continue
+        spaces: list[Any] = [vars(module)]
+        spaces += [
+            vars(value) for value in vars(module).values() if isinstance(value, type) and value.__module__ == name
+        ]
+        for members in spaces:
+            for member, function in list(members.items()):
+                plain = getattr(function, "__func__", function)
+                if isinstance(plain, types.FunctionType):
+                    found.append((members, member, function, plain.__code__))
     return found
