@@ -246,7 +246,7 @@ def compare(server: Server, latency_s: float, calls: int, concurrency: int, runs
 
 def main(quick: bool = False) -> None:
     """Measure and print."""
-    runs, calls, storm = (1, 50, 60) if quick else (5, 200, 1000)
+    runs, calls, storm = (1, 20, 20) if quick else (5, 200, 1000)
     load = os.getloadavg()[0]
     with running() as server:
         slow = compare(server, 0.5, calls, 50, runs)

@@ -143,19 +143,46 @@ class ExpandAttrs(Attrs):
 
     plan: SourcePath
     package: str = "gen"
+    deps: tuple[Label, ...] = ()
+    """Targets whose outputs continue the plan."""
 
 
 @rule("expand", attrs=ExpandAttrs, expands=True)
 async def expand(ctx: RuleContext[ExpandAttrs]) -> None:
-    """Each line ``name source...`` of the plan declares a ``cat``; ``name @plan`` another ``expand``."""
-    for line in ctx.read(await ctx.source(ctx.attrs.plan)).decode().splitlines():
+    """Each line ``name source...`` of the plan declares a ``cat``; ``name @plan`` another ``expand``.
+
+    A source ``+file`` names further labels, a source ``//:label`` is a dependency.
+    """
+    blobs = [await ctx.source(ctx.attrs.plan), *await blobs_of(ctx, list(ctx.attrs.deps))]
+    for line in b"".join(map(ctx.read, blobs)).decode().splitlines():
         name, *sources = line.split()
         label = Label(ctx.attrs.package, name)
         if sources and sources[0].startswith("@"):
             inner = {"plan": f"//:{sources[0][1:]}", "package": f"{ctx.attrs.package}/{name}"}
             ctx.declare(label, "expand", inner)
         else:
-            ctx.declare(label, "cat", {"srcs": [f"//:{source}" for source in sources]})
+            more = [f"//:{source[1:]}" for source in sources if source[0] == "+"]
+            attrs = {
+                "srcs": [f"//:{source}" for source in sources if source[0] not in "+/"],
+                "deps": [source for source in sources if source[0] == "/"],
+                "more": more[0] if more else None,
+            }
+            ctx.declare(label, "cat", attrs)
+
+
+class PlannedAttrs(Attrs):
+    """Attributes of ``planned``."""
+
+    plan: Label
+
+
+@rule("planned", attrs=PlannedAttrs, expands=True)
+async def planned(ctx: RuleContext[PlannedAttrs]) -> None:
+    """As ``expand``, with a plan that another target makes."""
+    for digest in await blobs_of(ctx, [ctx.attrs.plan]):
+        for line in ctx.read(digest).decode().splitlines():
+            name, *sources = line.split()
+            ctx.declare(Label("gen", name), "cat", {"srcs": [f"//:{source}" for source in sources]})
 
 
 class TickAttrs(Attrs):
@@ -212,6 +239,41 @@ async def ask(ctx: RuleContext[AskAttrs]) -> Text:
     return Text(text="|".join(said))
 
 
+class Metered(Action):
+    """Costs something: ``cost_usd``, and a question for each of its words."""
+
+    mnemonic: ClassVar[str] = "Metered"
+    result: ClassVar[type[ActionResult]] = Blob
+    text: str
+    cost: Annotated[float, COSMETIC] = 0.5
+
+    async def execute(self, context: ActionContext) -> Blob:
+        context.progress("counting")
+        context.meter(model_calls=len(self.text.split()), cost_usd=self.cost)
+        return Blob(out=context.write(self.text.upper().encode()))
+
+
+class MeteredAttrs(Attrs):
+    """Attributes of ``metered``."""
+
+    srcs: tuple[SourcePath, ...] = ()
+    deps: tuple[Label, ...] = ()
+    cost: Annotated[float, COSMETIC] = 0.5
+
+
+@rule("metered", attrs=MeteredAttrs)
+async def metered(ctx: RuleContext[MeteredAttrs]) -> None:
+    """An action that costs something for each source, then one for all dependencies together."""
+    made = []
+    for path in ctx.attrs.srcs:
+        text = ctx.read(await ctx.source(path)).decode()
+        made.append((await ctx.run(Metered(text=text, cost=ctx.attrs.cost))).out)
+    if ctx.attrs.deps or not made:
+        before = b" ".join(ctx.read(each) for each in await blobs_of(ctx, list(ctx.attrs.deps)))
+        made.append((await ctx.run(Metered(text=before.decode(), cost=ctx.attrs.cost))).out)
+    ctx.output(ctx.label.path, (await ctx.run(Cat(parts=tuple(made)))).out)
+
+
 class LockAttrs(Attrs):
     """Attributes of ``lock``."""
 
@@ -261,7 +323,7 @@ def pair(label: Label, attrs: PairAttrs) -> list[tuple[Label, str, dict[str, Any
     ]
 
 
-_NAMES = ("cat", "expand", "tick", "slow", "ask", "lock", "judge_test", "refuse", "pair")
+_NAMES = ("cat", "expand", "tick", "slow", "ask", "lock", "judge_test", "refuse", "pair", "metered", "planned")
 RULE_SET = RuleSet(
     name="toys", rules={name: f"toy_rules:{name}" for name in _NAMES}, settings={"toy": "toy_rules:ToySettings"}
 )

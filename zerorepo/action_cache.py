@@ -20,7 +20,7 @@ from zerorepo.store import Store
 _WHOLE = 16 * 1024  # of a longer action only the explanation is kept, not every byte of it
 
 
-class _Row(msgspec.Struct, gc=False, omit_defaults=True):
+class Row(msgspec.Struct, gc=False, omit_defaults=True):
     """A row of the store: MessagePack, or the JSON that an older version wrote."""
 
     result: str
@@ -61,7 +61,7 @@ class ActionCache:
 
     def put(self, action: Action, key: Digest, encoded: bytes, result: str, meters: Mapping[str, float]) -> None:
         """Remember a result (as JSON), durably, before anyone sees it. ``encoded`` is what the key is the digest of."""
-        row = _Row(result, dict(meters), type(action).mnemonic)
+        row = Row(result, dict(meters), type(action).mnemonic)
         if len(encoded) <= _WHOLE:
             row.encoded = encoded
         else:
@@ -83,16 +83,18 @@ class ActionCache:
         row = self._row(key)
         return row.meters if row else {}
 
-    def _row(self, key: str) -> _Row | None:
-        data = self._store.get(b"a" + key.encode())
-        if data is None:
-            return None
-        try:
-            if data.startswith(b"{"):
-                return msgspec.json.decode(data, type=_Row)
-            return _decoder.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return None
+    def _row(self, key: str) -> Row | None:
+        return decode_row(self._store.get(b"a" + key.encode()))
 
 
-_decoder = msgspec.msgpack.Decoder(_Row)
+_decoder = msgspec.msgpack.Decoder(Row)
+
+
+def decode_row(data: bytes | None) -> Row | None:
+    """A row of the action cache; None when it is none."""
+    if data is None:
+        return None
+    try:
+        return msgspec.json.decode(data, type=Row) if data.startswith(b"{") else _decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None

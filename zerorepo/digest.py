@@ -7,22 +7,15 @@ shared with people one does not trust must use ``sha256`` (``[cache] digest = "s
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from enum import StrEnum
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import xxhash
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-_CHUNK = 1 << 20
-
-
-class Hasher(Protocol):
-    """What the two hash families have in common."""
-
-    def update(self, data: bytes, /) -> None: ...
-    def hexdigest(self) -> str: ...
+from zerorepo.filehash import Hasher, Hashing, PathText, hash_file, hash_files
 
 
 class Digest(NamedTuple):
@@ -68,29 +61,43 @@ class DigestFunction(StrEnum):
     XXH3 = "xxh3"
     SHA256 = "sha256"
 
+    _hashing: Hashing
+
     def new(self) -> Hasher:
         """A fresh incremental hasher."""
-        return xxhash.xxh3_128() if self is DigestFunction.XXH3 else hashlib.sha256()
+        return self._hashing.new()
 
     def of_bytes(self, data: bytes) -> Digest:
         """Digest of ``data``."""
-        if self is DigestFunction.XXH3:
-            return Digest(xxhash.xxh3_128_hexdigest(data), len(data))
-        return Digest(hashlib.sha256(data).hexdigest(), len(data))
+        return Digest(self._hashing.of_bytes(data), len(data))
 
     @classmethod
     def that_made(cls, digest: str) -> DigestFunction:
         """The function that a digest's text form comes from, by its length."""
         return cls.XXH3 if len(digest.partition("/")[0]) == 32 else cls.SHA256
 
-    def of_file(self, path: Path) -> Digest:
-        """Digest of a file's content, read in chunks; OSError as ``open`` raises it."""
-        hasher, size = self.new(), 0
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                hasher.update(chunk)
-                size += len(chunk)
-        return Digest(hasher.hexdigest(), size)
+    def of_file(self, path: PathText) -> Digest:
+        """Digest of a file's content. OSError as ``open`` raises it; EINVAL for what is no regular file.
 
+        The digest of a file that changes meanwhile may be one of neither version: compare ``stat`` before and after.
+        """
+        return Digest(*hash_file(path, self._hashing))
+
+    def of_files(self, paths: Sequence[PathText], *, threads: int | None = None) -> list[Digest | OSError]:
+        """``of_file`` of each, in order, its OSError in place of the digest: for when several files are to be hashed at once.
+
+        Large files are hashed in up to ``threads`` threads (default: the cores), small ones one by one, so it is never slower.
+        """
+        found = hash_files(paths, self._hashing, threads)
+        return [each if isinstance(each, OSError) else Digest(*each) for each in found]
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+# Both release the GIL, above 64 KB (xxhash 4) and 2 KB (hashlib). Measured: docs/performance.md.
+DigestFunction.XXH3._hashing = Hashing(xxhash.xxh3_128_hexdigest, xxhash.xxh3_128, 256 << 10)
+DigestFunction.SHA256._hashing = Hashing(_sha256, hashlib.sha256, 64 << 10)
 
 __all__ = ["Digest", "DigestFunction", "Hasher"]

@@ -9,12 +9,17 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+
 from zerorepo.errors import InternalError
 from zerorepo.redaction import mask, redact
+
+SCHEMA_VERSION = 1
+"""Of the log that ``--events`` writes (docs/events.schema.json): raised when a reader of the old one would be wrong."""
 
 
 class State(StrEnum):
@@ -53,8 +58,7 @@ class Unit:
     state: State = State.NEW
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """One transition (``old`` and ``new``), or, with ``kind`` "note", a remark about a unit or the whole build."""
 
     time: float
@@ -66,10 +70,10 @@ class Event:
     title: str = ""
     old: str = ""
     new: str = ""
-    detail: dict[str, Any] = field(default_factory=dict)
+    detail: dict[str, Any] = {}  # a Struct copies its defaults
 
     def to_json(self) -> str:
-        """One line of the documented schema (docs/user-guide.md)."""
+        """One line of the documented schema (docs/events.md)."""
         body = {"time": round(self.time, 6), "kind": self.kind, "id": self.id, "label": self.label}
         body.update(
             {
@@ -100,7 +104,7 @@ class EventStream:
         """Deliver one event. What others said (errors, progress) is redacted before anyone sees it."""
         if event.detail and (event.kind == "note" or event.new == State.FAILED):
             detail = {name: redact(said) if isinstance(said, str) else said for name, said in event.detail.items()}
-            event = replace(event, detail=detail)
+            event = msgspec.structs.replace(event, detail=detail)
         for subscriber in self._subscribers:
             subscriber(event)
 

@@ -6,6 +6,7 @@ answers, a request after the first difference is not asked: nothing is demanded 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,9 @@ from zerorepo.trace import LastBuild, Request, Trace, Traces
 
 Answerer = Callable[[Sequence[Request]], Awaitable[list[str]]]
 """Answers, as digests, to requests that were made together."""
+
+
+NEVER_BUILT = "it has not been built before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,11 @@ class Difference:
     new: str
 
     def __str__(self) -> str:
+        if self.kind == "setting" and (changed := setting_changes(self)):
+            keys = ", ".join(f"{key}: {old or '(not set)'} -> {new or '(not set)'}" for key, old, new in changed)
+            return f"setting [{self.name}] {keys}"
+        if self.kind == "glob":
+            return f"the files that match {_patterns(self.name)} are others"
         if self.old == "" and self.new:
             return f"{self.kind} {self.name} is new: {self.new}"
         if self.new == "" and self.old:
@@ -95,7 +104,7 @@ async def _differences(trace: Trace, answer: Answerer) -> tuple[Difference, ...]
 
 def _first_time(present: Present) -> Decision:
     if present.last is None:
-        return Decision(None, note="it has not been built before")
+        return Decision(None, note=NEVER_BUILT)
     changes = compare_manifests(present.last.manifest, present.manifest())
     return Decision(None, changes, note="" if changes else "its trace is no longer in the cache")
 
@@ -108,6 +117,25 @@ def compare_manifests(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[D
         for path in paths
         if old.get(path) != new.get(path)
     )
+
+
+def setting_changes(difference: Difference) -> list[tuple[str, str, str]]:
+    """(key, old, new) for each key of a settings section that changed; none when a side is no section."""
+    try:
+        old, new = json.loads(difference.old), json.loads(difference.new)
+    except ValueError:
+        return []
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return []
+    return [(each.name, each.old, each.new) for each in compare_manifests(old, new)]
+
+
+def _patterns(name: str) -> str:
+    try:
+        include, exclude = json.loads(name)
+        return " ".join([*include, *(f"(without {each})" for each in exclude)])
+    except (ValueError, TypeError):
+        return name
 
 
 def _short(answer: str) -> str:

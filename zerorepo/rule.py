@@ -104,6 +104,42 @@ Implementation = Callable[[Any], Awaitable[Provider | Sequence[Provider] | None]
 Macro = Callable[[TargetDecl], Sequence[TargetDecl]]
 
 
+Named = Mapping[str, Digest]
+"""File name to content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """How a target takes files that a person wrote for what it would have made (``zerorepo adopt``).
+
+    ``make(ctx, files)`` stands in for the implementation: it hands on the same providers, made from ``files``.
+    ``names(label, attrs)``: the files that it takes, the first of which is meant when a person names none; None: any.
+    ``current(label, provider)``: what they hold now; ``provider(type)`` is what the target hands on.
+    """
+
+    make: Callable[[Any, Named], Awaitable[Provider | Sequence[Provider] | None]]
+    names: Callable[[Label, Any], Sequence[str]] | None = None
+    current: Callable[[Label, Callable[[type[Any]], Any]], Mapping[str, str]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an edit of an output belongs: the target that takes it, under which file name, with which content.
+
+    ``output`` is the edited output; ``note`` says in a few words what was taken from it. Without a ``label`` nobody can take it,
+    and ``note`` says why.
+    """
+
+    output: str
+    label: Label | None
+    name: str = ""
+    content: bytes = b""
+    note: str = ""
+
+
+Origins = Callable[[Any, Named], Awaitable[Sequence[Origin]]]
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A rule as registered.
@@ -111,6 +147,8 @@ class Rule:
     ``version`` is part of every target's identity: raise it when the implementation starts to mean something else.
     ``outputs``: files that the attributes already name, so that clashes are found before anything runs.
     ``test``: its targets are tests and hand on a ``TestReport``. ``expands``: its targets may declare targets.
+    ``adopt``: how a person's files become its providers; a rule that hands on nothing but outputs needs none.
+    ``origins(ctx, edited)``: for a rule whose outputs were made by other targets, whose each edited output is.
     """
 
     name: str
@@ -122,6 +160,8 @@ class Rule:
     expands: bool = False
     help: str = ""
     outputs: Callable[[Label, Any], Iterable[str]] | None = None
+    adopt: Adopt | None = None
+    origins: Origins | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +184,14 @@ def rule(
     test: bool = False,
     expands: bool = False,
     outputs: Callable[[Label, Any], Iterable[str]] | None = None,
+    adopt: Adopt | None = None,
+    origins: Origins | None = None,
 ) -> Callable[[Callable[[Any], Awaitable[Any]]], Rule]:
     """Decorator: turn an async implementation into a ``Rule`` named ``name``."""
 
     def wrap(function: Callable[[Any], Awaitable[Any]]) -> Rule:
-        return Rule(
-            name, attrs, function, tuple(provides), version, test, expands, (function.__doc__ or "").strip(), outputs
-        )
+        text = (function.__doc__ or "").strip()
+        return Rule(name, attrs, function, tuple(provides), version, test, expands, text, outputs, adopt, origins)
 
     return wrap
 
@@ -166,4 +207,17 @@ def macro(
     return wrap
 
 
-__all__ = ["Action", "ActionResult", "Attrs", "Macro", "MacroRule", "Rule", "RuleContext", "macro", "rule"]
+__all__ = [
+    "Action",
+    "ActionResult",
+    "Adopt",
+    "Attrs",
+    "Macro",
+    "MacroRule",
+    "Named",
+    "Origin",
+    "Rule",
+    "RuleContext",
+    "macro",
+    "rule",
+]

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from zerorepo import adoption
 from zerorepo.buildfile import Declared, Place, find_packages, is_package, load_package
 from zerorepo.errors import InternalError, UsageError, did_you_mean
 from zerorepo.label import Label
@@ -20,13 +21,23 @@ from zerorepo.workspace import Workspace
 
 
 class Target:
-    """One instance of a rule. ``declared_by`` is the expansion that made it, None for a static target, which has a ``place``."""
+    """One instance of a rule. ``declared_by`` is the expansion that made it, None for a static target, which has a ``place``.
 
-    __slots__ = ("attrs", "declared_by", "label", "place", "rule")
+    ``adopted``: which of its files a person's sources stand for; its rule is one that takes them.
+    """
+
+    __slots__ = ("adopted", "attrs", "declared_by", "label", "place", "rule")
 
     def __init__(
-        self, label: Label, rule: Rule, attrs: Attrs, place: Place | None = None, declared_by: Label | None = None
+        self,
+        label: Label,
+        rule: Rule,
+        attrs: Attrs,
+        place: Place | None = None,
+        declared_by: Label | None = None,
+        adopted: adoption.Adoption | None = None,
     ) -> None:
+        self.adopted = adopted
         self.label = label
         self.rule = rule
         self.attrs = attrs
@@ -83,6 +94,7 @@ class TargetTable:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
+        self.adoptions = adoption.load(workspace.root)
         self._targets: dict[Label, Target] = {}
         self._static: dict[str, dict[Label, Target]] = {}
         self._packages: list[str] | None = None
@@ -117,8 +129,8 @@ class TargetTable:
         return [*self.static(), *expanded]
 
     def expand(self, by: Label, decls: Iterable[TargetDecl]) -> list[Target]:
-        """Add the targets that an expansion declares. UsageError when one is declared already."""
-        added = []
+        """Add the targets that an expansion declares, all or none. UsageError when one is declared already."""
+        added: dict[Label, Target] = {}
         for decl in decls:
             present = self.get(decl.label)
             if present is not None:
@@ -127,12 +139,14 @@ class TargetTable:
                     where=present.where,
                     hint="rename one of them",
                 )
+            if decl.label in added:
+                raise UsageError(f"`{by}` declares `{decl.label}` twice", hint="rename one of them")
             rule, attrs = self._checked(decl.label, decl.rule, decl.attrs, None, by)
-            target = Target(decl.label, rule, attrs, declared_by=by)
-            self._targets[decl.label] = target
-            self._expanded.setdefault(decl.label.package, {})[decl.label] = target
-            added.append(target)
-        return added
+            added[decl.label] = self._target(decl.label, rule, attrs, declared_by=by)
+        for label, target in added.items():
+            self._targets[label] = target
+            self._expanded.setdefault(label.package, {})[label] = target
+        return list(added.values())
 
     def expanders_for(self, package: str, *, below: bool = False) -> list[Target]:
         """Targets whose expansion may declare something in ``package`` (or below it): those in it, above it (or below it).
@@ -164,9 +178,17 @@ class TargetTable:
         if isinstance(decl.attrs, Attrs):
             rule = self.workspace.registry.rule(decl.rule)
             assert isinstance(rule, Rule)
-            return Target(decl.label, rule, decl.attrs, decl.place)
+            return self._target(decl.label, rule, decl.attrs, decl.place)
         rule, attrs = self._checked(decl.label, decl.rule, decl.raw, decl.place, None)
-        return Target(decl.label, rule, attrs, decl.place)
+        return self._target(decl.label, rule, attrs, decl.place)
+
+    def _target(
+        self, label: Label, rule: Rule, attrs: Attrs, place: Place | None = None, declared_by: Label | None = None
+    ) -> Target:
+        adopted = self.adoptions.get(label)
+        if adopted is not None:
+            rule = adoption.adopted_rule(rule, adopted)
+        return Target(label, rule, attrs, place, declared_by, adopted)
 
     def _checked(
         self, label: Label, name: str, raw: Mapping[str, Any], place: Place | None, by: Label | None

@@ -17,6 +17,9 @@ _HEADER = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(#.*)?$")
 _TOKEN = re.compile(r"""\"\"\"|'''|"(?:\\.|[^"\\])*"|'[^']*'|[\[\]{}]|#.*""")
 _KEY = re.compile(r"""\s*("?[A-Za-z0-9_\-. ]+"?)\s*=""")
 
+KEPT: dict[Path, str | None] = {}
+"""Texts that count in place of what is in these files: the last good ones, for a watch. None: as if the file were empty."""
+
 
 @dataclass
 class TomlFile:
@@ -32,7 +35,7 @@ class TomlFile:
     def load(cls, path: Path, name: str) -> TomlFile:
         """Read and parse; UsageError naming file and line when it cannot."""
         try:
-            text = path.read_bytes().decode()
+            text = (KEPT[path] or "") if path in KEPT else path.read_bytes().decode()
         except FileNotFoundError:
             raise UsageError(f"There is no {name}", where=name) from None
         except UnicodeDecodeError as error:

@@ -134,6 +134,14 @@ class Traces:
                 continue
 
 
+def decode_traces(row: bytes | None) -> list[Trace] | None:
+    """The traces of a row of the store; None when one of them cannot be read."""
+    try:
+        return [_trace.decode(data) for data in _rows.decode(row or b"")]
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
 class TraceStore:
     """Traces by target identity (shared with the cache) and last builds by label (of this workspace)."""
 
@@ -182,6 +190,10 @@ class TraceStore:
             return LastBuild(_last.decode(row), self._actions, DigestFunction.XXH3)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
+
+    def labels(self) -> list[str]:
+        """Every label that was ever built here, sorted."""
+        return [key[1:].decode() for key in self._local.keys(b"l")]
 
     def put_last(
         self,

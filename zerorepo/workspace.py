@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import ByteSize, Field, ValidationError
 
 from zerorepo.digest import DigestFunction
 from zerorepo.errors import UsageError, did_you_mean
@@ -54,6 +54,8 @@ class CacheSettings(Value):
     dir: str = ""
     """Where results are kept; default ``.zerorepo/cache`` in the workspace. Several workspaces may share one."""
     digest: DigestFunction = DigestFunction.XXH3
+    size_limit: ByteSize | None = None
+    """Above this ("20GB") a build removes what was not used for longest. None: nothing is removed; recorded answers cost money."""
 
 
 ENGINE_SECTIONS: dict[str, type[Value]] = {

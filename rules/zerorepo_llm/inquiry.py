@@ -8,16 +8,16 @@ the circuit, which may have opened meanwhile.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from zerorepo.action import ActionContext
 from zerorepo.errors import BudgetRefused, ZeroRepoError
 from zerorepo_llm import faults, window
 from zerorepo_llm.accounts import Amount
 from zerorepo_llm.action import Answer, AskModel
-from zerorepo_llm.breaker import State
 from zerorepo_llm.budget import Budget
 from zerorepo_llm.faults import ModelFault
 from zerorepo_llm.lanes import Lane
@@ -26,6 +26,8 @@ from zerorepo_llm.prices import Price, likely_tokens, worst_case
 from zerorepo_llm.providers import KnowsModels, ModelFacts, ModelProvider, Request
 from zerorepo_llm.retry import Backoff, GaveUp
 from zerorepo_llm.settings import LLMSettings, provider_of
+
+T = TypeVar("T")
 
 # A provider's own timeout cancels the request; this is for the case that it does not fire.
 _GRACE_S = 5.0
@@ -67,6 +69,10 @@ class Inquirer:
         self._lanes: dict[str, Lane] = {}
         self._facts: dict[str, ModelFacts] = {}
         self._prefixes: set[tuple[str, str]] = set()
+
+    async def prepare(self, model: str) -> None:
+        """Have the provider loaded, and know what it knows of ``model``."""
+        await self._facts_of(model)
 
     async def ask(self, question: Question) -> Answer:
         """The answer, with what it has cost. GaveUp; BudgetRefused; or what the provider raises as a ZeroRepoError."""
@@ -113,11 +119,9 @@ class Inquirer:
                 hold = await self._budget.hold(
                     worst, lambda: question.context.progress("waits until other requests have settled with the budget")
                 )
-                before = lane.breaker.state
-                if not lane.breaker.enter():
+                if not _telling(lane, question, lane.breaker.enter):
                     self._budget.settle(hold, Amount())
                     continue
-                self._tell(lane, before, question)
                 came_to, used = worst, 0
                 try:
                     answer = await self._request(lane, question, facts.price)
@@ -158,38 +162,23 @@ class Inquirer:
         """Send it, and tell the circuit how it went."""
         question.tally.requests += 1
         limit = self._settings.batch.wait_s if lane.batch else self._settings.timeout_s
-        shown = False
-        before = lane.breaker.state
+        shows: Callable[[], object] = lane.breaker.abandoned
         try:
             async with asyncio.timeout(limit + _GRACE_S):
                 answer = await self._provider.ask(question.request)
-            lane.breaker.succeeded()
-            shown = True
+            shows = lane.breaker.succeeded
             return _priced(answer, price, configured=question.request.action.model in self._settings.models)
         except TimeoutError:
-            lane.breaker.failed()
-            shown = True
+            shows = lane.breaker.failed
             raise ModelFault(faults.TIMEOUT, f"no answer within {limit + _GRACE_S:.0f} s") from None
         except ModelFault as fault:
             if fault.fault.down:
-                lane.breaker.failed()
-                shown = True
+                shows = lane.breaker.failed
             elif fault.fault is not faults.RATE_LIMIT:
-                lane.breaker.succeeded()
-                shown = True
+                shows = lane.breaker.succeeded
             raise
         finally:
-            if not shown:
-                lane.breaker.abandoned()
-            self._tell(lane, before, question)
-
-    def _tell(self, lane: Lane, before: State, question: Question) -> None:
-        """Make a change of the circuit visible: in the progress line, and in the build's meters and events."""
-        state = lane.breaker.state
-        if state is before:
-            return
-        question.context.progress(f"{lane.name}: circuit {state}")
-        question.context.meter(**{f"circuit_{state.replace(' ', '_')}": 1})
+            _telling(lane, question, shows)
 
     def _is_shared(self, action: AskModel) -> bool:
         """Whether a question with the same instructions was asked before in this build."""
@@ -224,6 +213,17 @@ class Inquirer:
         else:
             parts = ", ".join(window.largest(action, lambda text: self._count(action.model, text)))
         fault.detail = f"{parts}; {fault.detail}" if parts else fault.detail
+
+
+def _telling(lane: Lane, question: Question, change: Callable[[], T]) -> T:
+    """Do ``change`` to the circuit; if it changes state, let that be seen in the progress line, the meters and the events."""
+    before = lane.breaker.state
+    result = change()
+    state = lane.breaker.state
+    if state is not before:
+        question.context.progress(f"{lane.name}: circuit {state}")
+        question.context.meter(**{f"circuit_{state.replace(' ', '_')}": 1})
+    return result
 
 
 def _priced(answer: Answer, price: Price | None, *, configured: bool) -> Answer:

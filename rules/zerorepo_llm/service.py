@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from zerorepo.action import ActionContext, Meters
 from zerorepo.action_key import key_of
-from zerorepo.errors import ActionFailed, TransientFailure, UsageError, ZeroRepoError
+from zerorepo.errors import ActionFailed, BudgetRefused, TransientFailure, UsageError, ZeroRepoError
 from zerorepo_llm import faults, testing_hook
 from zerorepo_llm.action import Answer, AskModel
 from zerorepo_llm.books import Books, meters_of
@@ -111,7 +111,7 @@ class ModelService:
         self._budget = budget
         self._redactor = Redactor.from_environment(*key_references(settings))
         self._inquirer = Inquirer(provider, settings, budget)
-        self._until = asyncio.get_running_loop().time() + (settings.build_deadline_s or float("inf"))
+        self._until: float | None = None
 
     @classmethod
     async def open(cls, context: ActionContext) -> ModelService:
@@ -140,11 +140,8 @@ class ModelService:
 
     async def _chain(self, action: AskModel, context: ActionContext) -> Asked:
         """The question's model, then its fallbacks, until one answers or the time is over."""
-        loop = asyncio.get_running_loop()
-        until = float("inf")
-        if self.provider.limited:
-            until = min(self._until, loop.time() + self._deadline_s())
         models = [action.model, *(action.fallbacks if self.provider.limited else ())]
+        until = await self._deadline(models[0])
         tried: list[_Tried] = []
         tallies: list[Tally] = []
         try:
@@ -161,10 +158,25 @@ class ModelService:
                             break
                         context.progress(f"{model}: {fault.name}; asks {models[number + 1]}")
                         context.meter(fallbacks=1)
+        except BudgetRefused as refused:
+            # Whoever reads that a fallback was too dear must know why it was to be asked.
+            refused.message = "\n".join([*self._said(tried), refused.message])
+            raise
         except TimeoutError:
             late = ModelFault(faults.DEADLINE, self._bounds())
             tried.append(_Tried(models[len(tallies) - 1], GaveUp(late, tallies[-1].requests)))
         raise self._failure(tried, action, context)
+
+    async def _deadline(self, model: str) -> float:
+        """Loop time at which a question that begins now must have ended."""
+        if not self.provider.limited:
+            return float("inf")  # people take their time
+        # The provider is loaded first: that takes seconds, and is nobody's fault.
+        await self._inquirer.prepare(model)
+        now = asyncio.get_running_loop().time()
+        if self._until is None:
+            self._until = now + (self._settings.build_deadline_s or float("inf"))
+        return min(self._until, now + self._deadline_s())
 
     def _bounds(self) -> str:
         own = f"no answer within {self._deadline_s():g} s"
@@ -236,16 +248,20 @@ class ModelService:
         error.where = self._redactor.clean(error.where) if error.where else None
         error.args = (error.message,)
 
-    def _failure(
-        self, tried: list[_Tried], action: AskModel, context: ActionContext
-    ) -> ActionFailed | TransientFailure:
-        lines = [f"No answer for {context.label}: {action.purpose or 'ask a model'}"]
+    def _said(self, tried: list[_Tried]) -> list[str]:
+        lines = []
         for each in tried:
             made = each.gave_up.requests
             lines += [
                 f"  provider {self.provider.name}, model {each.model}, {made} request{'' if made == 1 else 's'}",
                 f"  last cause: {self._redactor.clean_message(each.gave_up.last.summary())}",
             ]
+        return lines
+
+    def _failure(
+        self, tried: list[_Tried], action: AskModel, context: ActionContext
+    ) -> ActionFailed | TransientFailure:
+        lines = [f"No answer for {context.label}: {action.purpose or 'ask a model'}", *self._said(tried)]
         fault = tried[-1].gave_up.last.fault
         if fault.kind is Kind.RETRYABLE:
             hint = fault.hint or "build again later; what was answered is kept"

@@ -52,6 +52,14 @@ def check_code(
     return list(dict.fromkeys(found))
 
 
+def check_definition(source: str, interface: NodeInterface) -> list[str]:
+    """What keeps ``source`` from defining the node as its interface says: for code that a person answers for."""
+    try:
+        return list(_definition(parse(source), parse_signature(interface), interface))
+    except ValueError as error:
+        return [str(error)]
+
+
 parse_answer_code = check_code
 """Another name of ``check_code``."""
 
@@ -310,4 +318,4 @@ def _cases(test: FunctionNode) -> int:
     return cases
 
 
-__all__ = ["asserted", "check_code", "check_tests", "is_stub", "parse_answer_code"]
+__all__ = ["asserted", "check_code", "check_definition", "check_tests", "is_stub", "parse_answer_code"]

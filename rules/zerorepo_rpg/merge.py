@@ -121,11 +121,11 @@ def _prepare(part: Part, tree: ast.Module, module: str, taken: Mapping[str, _Mea
         source = rename(source, tree, new_names)
         tree = parse(source)
     renamed = {new_names.get(name, name): meaning for name, meaning in meanings.items() if name not in self_named}
-    imports, guarded, rest = _split(tree)
+    imports, guarded, rest = split_statements(tree)
     return _Prepared(
         [line for node in imports for line in _import_lines(node, module, new_names)],
         [line for node in guarded for line in _import_lines(node, module, new_names)],
-        _segments(source, rest, tree),
+        segments_of(source, rest, tree),
         renamed,
     )
 
@@ -134,7 +134,7 @@ def _meanings(tree: ast.Module, part: Part, module: str) -> tuple[dict[str, _Mea
     """What each top-level name means; and names under which the part imports nodes of this very file, with their own."""
     found: dict[str, _Meaning] = {}
     self_named: dict[str, str] = {}
-    imports, guarded, rest = _split(tree)
+    imports, guarded, rest = split_statements(tree)
     for node in [*imports, *guarded]:
         for alias in getattr(node, "names", ()):
             name = alias.asname or alias.name
@@ -156,7 +156,7 @@ def _meanings(tree: ast.Module, part: Part, module: str) -> tuple[dict[str, _Mea
 
 def _with_users(tree: ast.Module, conflicting: set[str], taken: Mapping[str, _Meaning], part: Part) -> set[str]:
     """Names that only look the same: their code refers to a name that will be renamed, so they must be kept apart too."""
-    definitions = [(set(_bound(node)), node) for node in _split(tree)[2]]
+    definitions = [(set(_bound(node)), node) for node in split_statements(tree)[2]]
     uses: dict[str, set[str]] = {}
     for names, node in definitions:
         inner = ast.Module(body=[node], type_ignores=[])
@@ -185,7 +185,7 @@ def _fresh(name: str, part: Part, words: set[str]) -> str:
     return fresh
 
 
-def _split(tree: ast.Module) -> tuple[list[ast.stmt], list[ast.stmt], list[ast.stmt]]:
+def split_statements(tree: ast.Module) -> tuple[list[ast.stmt], list[ast.stmt], list[ast.stmt]]:
     """Imports, imports for type checking only, and the rest without docstring, ``__all__`` and ``__future__``."""
     imports: list[ast.stmt] = []
     guarded: list[ast.stmt] = []
@@ -231,7 +231,7 @@ def _import_lines(node: ast.stmt, module: str, new_names: Mapping[str, str]) -> 
     return lines
 
 
-def _segments(source: str, rest: Sequence[ast.stmt], tree: ast.Module) -> list[_Statement]:
+def segments_of(source: str, rest: Sequence[ast.stmt], tree: ast.Module) -> list[_Statement]:
     """The statements as they are written, each with the comments above it."""
     lines = source.split("\n")
     starts = {id(node): _first_line(node) for node in tree.body}
@@ -304,4 +304,12 @@ def loaded_modules(source: str, known: Mapping[str, str]) -> list[str]:
     return [name for name in dict.fromkeys(found) if name in known]
 
 
-__all__ = ["Part", "detect_import_cycles", "docstring_literal", "loaded_modules", "merge_file"]
+__all__ = [
+    "Part",
+    "detect_import_cycles",
+    "docstring_literal",
+    "loaded_modules",
+    "merge_file",
+    "segments_of",
+    "split_statements",
+]

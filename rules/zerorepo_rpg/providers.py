@@ -66,9 +66,10 @@ class NodeSpec(Provider):
 
 
 class NodeTests(Provider):
-    """A node's first test module, as source."""
+    """A node's first test module, as source. ``by_hand``: a person wrote it, so nobody else mends it."""
 
     source: str
+    by_hand: bool = False
 
 
 class Cause(StrEnum):

@@ -32,7 +32,8 @@ class Command:
 
     def __init__(self, root: Path, targets: str = "", files: dict[str, str] | None = None) -> None:
         self.root = root
-        self.env = {**os.environ, "PYTHONPATH": str(TESTS), "NO_COLOR": "1", "PYTHONWARNINGS": "default"}
+        places = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
+        self.env = {**os.environ, "PYTHONPATH": places, "NO_COLOR": "1", "PYTHONWARNINGS": "default"}
         root.mkdir(parents=True, exist_ok=True)
         for path, text in {"zerorepo.toml": PLUGINS + targets, **(files or {})}.items():
             self.write(path, text)

@@ -107,3 +107,91 @@ def test_bash_completes_commands(ws: Command) -> None:
     zerorepo = shutil.which("zerorepo", path=str(Path(ws.argv()[0]).parent)) or "zerorepo"
     done = subprocess.run([zerorepo], env=env, cwd=ws.root, capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["build"]
+
+
+def test_explain_shows_the_lines_of_a_source_that_changed(ws: Command) -> None:
+    ws.write("a", "one\ntwo\nthree\n")
+    ws("build")
+    ws.write("a", "one\nzwei\nthree\n")
+    body = ws("explain", "//:x", "--json").json()
+    assert body["differences"][0]["diff"] == [
+        "--- a (as built)",
+        "+++ a",
+        "@@ -1,3 +1,3 @@",
+        " one",
+        "-two",
+        "+zwei",
+        " three",
+    ]
+    assert body["actions"][0]["changes"][0]["diff"][2:] == body["differences"][0]["diff"][2:]
+    text = ws("explain", "//:x").out
+    assert text.count("-two") == 1
+    assert "parts[0]: as above" in text
+
+
+def test_explain_shows_what_changed_in_an_output_of_a_dependency(ws: Command) -> None:
+    ws.write("a", "one\ntwo\n")
+    ws("build")
+    ws.write("a", "one\nzwei\n")
+    ws("build", "//:x")
+    body = ws("explain", "//:y", "--json").json()
+    (difference,) = body["differences"]
+    assert (difference["kind"], difference["name"]) == ("provider", "//:x Outputs")
+    assert [line.strip() for line in difference["diff"]][-2:] == ["-two", "+zwei"]
+    assert difference["diff"][0].startswith("files['x']: ")
+
+
+def test_explain_names_the_key_of_a_setting(ws: Command) -> None:
+    asked = '[[target]]\nname = "q"\nrule = "ask"\nsection = true\n'
+    ws.write("zerorepo.toml", f'{PLUGINS}[toy]\ngreeting = "hi"\nnote = "n"\n\n{asked}')
+    ws("build")
+    ws.write("zerorepo.toml", f'{PLUGINS}[toy]\ngreeting = "ho"\nnote = "m"\n\n{asked}')
+    assert '  because setting [toy] greeting: "hi" -> "ho"\n' in ws("explain", "//:q").out
+
+
+def test_explain_answers_for_a_removed_target_and_near_misses(ws: Command) -> None:
+    ws("build")
+    ws.write("zerorepo.toml", PLUGINS + TARGETS.replace('name = "x"', 'name = "w"').replace(":x", ":w"))
+    body = ws("explain", "//:x", "--json").json()
+    assert body["verdict"].startswith("removed")
+    assert body["reasons"] == ["its output out/x is removed by the next build, unless it was edited"]
+    unknown = ws("explain", "//:ww")
+    assert (unknown.code, "did you mean `//:w`" in unknown.err) == (2, True)
+    ws.write("out/x", "edit")
+    ws("build")
+    assert ws("explain", "//:x").code == 0
+    assert (ws.root / "out/x").read_text() == "edit"
+
+
+def test_explain_answers_for_a_target_of_an_expansion_that_must_run_first(ws: Command) -> None:
+    plan = '[[target]]\nname = "plan"\nrule = "planned"\nplan = ":first"\n'
+    ws.write("zerorepo.toml", PLUGINS + '[[target]]\nname = "first"\nrule = "cat"\nsrcs = ["f"]\n' + plan)
+    ws.write("f", "one a\n")
+    ws("build")
+    assert ws("explain", "//gen:one").out.startswith("//gen:one: hit\n")
+    ws.write("f", "one a\ntwo a\n")
+    body = ws("explain", "//gen:one", "--json").json()
+    assert body["verdict"].startswith("may run")
+    assert body["reasons"] == ["//:plan declared it when last built, and has to be built again first"]
+    assert body["waits_for"].keys() == {"//:first"}
+    assert ws("explain", "//gen:two", "--json").json()["reasons"] == [
+        "whether there is such a target, //:plan will say"
+    ]
+
+
+def test_explain_says_why_a_target_cannot_be_built(ws: Command) -> None:
+    refuse = '[[target]]\nname = "no"\nrule = "refuse"\n'
+    ws.write("zerorepo.toml", PLUGINS + refuse)
+    body = ws("explain", "//:no", "--json").json()
+    assert body["verdict"] == "fails"
+    assert "this rule never succeeds" in body["reasons"][-1]
+
+
+def test_explain_tells_of_an_adoption(ws: Command) -> None:
+    ws("build")
+    ws.write("out/x", "mine")
+    ws("adopt", "//:x")
+    text = ws("explain", "//:x").out
+    assert "  x was adopted: its source is adopted/x (zerorepo.adopted.toml:4)\n" in text
+    assert "because attribute adopted" in text
+    assert ws("explain", "//:x", "--json").json()["adopted"]["files"] == {"x": "adopted/x"}

@@ -129,7 +129,11 @@ def kill_at_every_effect(tmp_path: Path, after: str) -> None:
     while True:
         runner = RuleRunner(tmp_path / f"ws{at}", FILES, rule_sets=[toy_rules.RULE_SET])
         log = tmp_path / f"log{at}"
-        if after != "nothing":
+        if after == "a build and renames":
+            runner.build_ok()
+            runner.write("zerorepo.toml", TARGETS.replace('"x"', '"z"').replace(":x", ":z"))
+            runner.write("plan.txt", "p a a\nr a big")
+        elif after != "nothing":
             runner.build_ok()
             runner.write("a", "C")
             runner.write("plan.txt", "p a a\nr a")
@@ -141,6 +145,8 @@ def kill_at_every_effect(tmp_path: Path, after: str) -> None:
         big = b"b" * 40_000
         expected = {"x": letter, "y": big + letter, "gen/p": letter * 2}
         expected |= {"gen/q": letter + big} if after == "nothing" else {"gen/r": letter}
+        if after == "a build and renames":
+            expected = {"z": letter, "y": big + letter, "gen/p": letter * 2, "gen/r": letter + big}
         check(runner, log, expected, letter)
         if whole:
             return

@@ -18,7 +18,9 @@ def drive(tmp_path: Path, scenario: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("after", ["nothing", "a build and an edit", "a build, a kill and another edit"])
+@pytest.mark.parametrize(
+    "after", ["nothing", "a build and an edit", "a build, a kill and another edit", "a build and renames"]
+)
 def test_a_kill_at_any_effect_costs_nothing_that_was_finished(tmp_path: Path, after: str) -> None:
     drive(tmp_path, after)
 

@@ -173,3 +173,139 @@ def test_nothing_but_outputs_is_in_the_output_folder(toys: Callable[..., RuleRun
     runner.build_ok()
     assert set(runner.outputs()) == {"x", "y"}
     assert not list((runner.root / ".zerorepo/tmp").iterdir())
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling link", "folder"])
+def test_an_edit_may_make_it_something_else_than_a_file(toys: Callable[..., RuleRunner], kind: str) -> None:
+    runner = toys(cat("x") + cat("y"), {"a": "A", "mine": "mine"})
+    runner.build_ok()
+    path = runner.root / "out/x"
+    path.unlink()
+    if kind == "folder":
+        path.mkdir()
+        (path / "own").write_text("own")
+    else:
+        path.symlink_to(runner.root / ("mine" if kind == "link" else "nowhere"))
+    runner.write("a", "B")
+    for _ in range(2):
+        assert edited(runner.build_ok()) == ["out/x"]
+        assert path.is_symlink() or (path / "own").read_text() == "own"
+        assert runner.read("out/y") == b"B"
+    run = runner.build_ok(overwrite=True)
+    assert (edited(run), runner.read("out/x"), path.is_symlink()) == ([], b"B", False)
+    assert runner.read("mine") == b"mine"
+    (replaced,) = run.notes("edited output replaced")
+    assert replaced.detail == {"path": "out/x", "kept": ".zerorepo/replaced/x.1"}
+    kept = runner.root / ".zerorepo/replaced/x.1"
+    assert (kept / "own").read_text() == "own" if kind == "folder" else kept.is_symlink()
+
+
+def test_what_overwrite_replaces_is_kept(toys: Callable[..., RuleRunner]) -> None:
+    runner = toys(cat("x", out="deep/x"), {"a": "A"})
+    runner.build_ok()
+    for number, text in enumerate(("one", "two"), 1):
+        runner.write("out/deep/x", text)
+        run = runner.build_ok(overwrite=True)
+        assert [note.detail["kept"] for note in run.notes("edited output replaced")] == [
+            f".zerorepo/replaced/deep/x.{number}"
+        ]
+        assert runner.read(f".zerorepo/replaced/deep/x.{number}") == text.encode()
+    runner.write("a", "B")
+    run = runner.build_ok(overwrite=True)
+    assert (run.notes("edited output replaced"), runner.read("out/deep/x")) == ([], b"B")
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o600, 0o444])
+def test_a_changed_mode_alone_is_no_edit(toys: Callable[..., RuleRunner], mode: int) -> None:
+    runner = toys(cat("x") + cat("y"), {"a": "A"})
+    runner.build_ok()
+    for name in "xy":
+        (runner.root / "out" / name).chmod(mode)
+    runner.write("zerorepo.toml", cat("x"))
+    run = runner.build_ok()
+    assert (edited(run), run.actions, runner.outputs()) == ([], [], {"x": b"A"})
+    assert (runner.root / "out/x").stat().st_mode & 0o777 == 0o644
+
+
+def test_an_edit_of_a_file_that_becomes_another_ones_stays(toys: Callable[..., RuleRunner]) -> None:
+    runner = toys(cat("x", out="f") + cat("y", out="g"), {"a": "A"})
+    runner.build_ok()
+    runner.write("out/f", "edit")
+    runner.write("zerorepo.toml", cat("y", out="f") + cat("x", out="g"))
+    for _ in range(2):
+        assert edited(runner.build_ok()) == ["out/f"]
+        assert runner.outputs() == {"f": b"edit", "g": b"A"}
+
+
+def test_the_output_of_a_renamed_target_moves(toys: Callable[..., RuleRunner]) -> None:
+    runner = toys(cat("old") + cat("edited"), {"a": "A" * 50_000})
+    runner.build_ok()
+    before = (runner.root / "out/old").stat()
+    runner.write("out/edited", "edit")
+    runner.write("zerorepo.toml", cat("new") + cat("renamed"))
+    run = runner.build_ok()
+    after = (runner.root / "out/new").stat()
+    assert run.actions == []
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert edited(run) == ["out/edited"]
+    assert runner.outputs() == {"edited": b"edit", "new": b"A" * 50_000, "renamed": b"A" * 50_000}
+    again = runner.build_ok()
+    assert (again.ran, again.notes("edited output left alone")) == ([], [])
+    runner.write("a", "B")
+    runner.build_ok()
+    assert runner.read("out/new") == b"B"
+
+
+def test_the_output_of_a_target_of_another_folder_moves_and_leaves_no_folder(toys: Callable[..., RuleRunner]) -> None:
+    runner = toys("", {"a": "A", "one/BUILD.toml": cat("x", "//:a")})
+    runner.build_ok()
+    before = (runner.root / "out/one/x").stat().st_ino
+    runner.remove("one/BUILD.toml")
+    runner.write("two/BUILD.toml", cat("x", "//:a"))
+    assert runner.build_ok().actions == []
+    assert (runner.outputs(), (runner.root / "out/two/x").stat().st_ino) == ({"two/x": b"A"}, before)
+    assert not (runner.root / "out/one").exists()
+
+
+def test_outputs_of_targets_that_swap_names_swap_contents(toys: Callable[..., RuleRunner]) -> None:
+    runner = toys(cat("x", "a") + cat("y", "b"), {"a": "A", "b": "B"})
+    runner.build_ok()
+    runner.write("zerorepo.toml", cat("y", "a") + cat("x", "b"))
+    run = runner.build_ok()
+    assert (run.actions, edited(run), runner.outputs()) == ([], [], {"x": b"B", "y": b"A"})
+    runner.write("out/x", "edit")
+    runner.write("zerorepo.toml", cat("x", "a") + cat("y", "b"))
+    run = runner.build_ok()
+    assert (run.actions, edited(run), runner.outputs()) == ([], ["out/x"], {"x": b"edit", "y": b"B"})
+
+
+def test_the_output_of_a_target_that_an_expansion_renames_follows(toys: Callable[..., RuleRunner]) -> None:
+    runner = toys(
+        '[[target]]\nname = "plan"\nrule = "expand"\nplan = "p"\n', {"p": "one a\ntwo b\n", "a": "A", "b": "B"}
+    )
+    runner.build_ok()
+    runner.write("out/gen/two", "edit")
+    runner.write("p", "uno a\ndos b\n")
+    run = runner.build_ok()
+    assert (run.actions, edited(run)) == ([], ["out/gen/two"])
+    assert runner.outputs() == {"gen/uno": b"A", "gen/dos": b"B", "gen/two": b"edit"}
+
+
+def test_a_target_that_may_still_exist_keeps_its_output(toys: Callable[..., RuleRunner]) -> None:
+    runner = toys(cat("x") + '[[target]]\nname = "plan"\nrule = "expand"\nplan = "p"\n', {"p": "one a\n", "a": "A"})
+    runner.build_ok()
+    # Whether //gen:one is still declared is not known to a build that does not ask for the plan.
+    runner.write("zerorepo.toml", cat("z") + '[[target]]\nname = "plan"\nrule = "expand"\nplan = "p"\n')
+    runner.build_ok("//:z")
+    assert runner.outputs().keys() >= {"gen/one", "z"}
+
+
+def test_an_edit_that_puts_a_file_where_a_folder_was_is_left_alone(toys: Callable[..., RuleRunner]) -> None:
+    runner = toys(cat("x", out="p/q") + cat("y"), {"a": "A"})
+    runner.build_ok()
+    runner.remove("out/p/q")
+    (runner.root / "out/p").rmdir()
+    runner.write("out/p", "mine")
+    run = runner.build(keep_going=True)
+    assert runner.outputs() == {"p": b"mine", "y": b"A"}
+    assert isinstance(run.error("//:x"), EnvironmentFailure)

@@ -12,7 +12,7 @@ import pytest
 
 from zerorepo.action_key import key_of
 from zerorepo.digest import DigestFunction
-from zerorepo.errors import ActionFailed, TransientFailure
+from zerorepo.errors import ActionFailed, BudgetRefused, TransientFailure
 from zerorepo_llm import faults
 from zerorepo_llm.action import Answer, AskModel
 from zerorepo_llm.faults import Fault, ModelFault
@@ -160,6 +160,33 @@ def test_an_open_circuit_goes_to_the_fallback_at_once(asking: Build) -> None:
     assert asked(provider) == ["one/a", "one/a", "two/b", "two/b", "two/b"]
     assert asking.meters["circuit_open"] == 1
     assert "one: circuit open" in asking.progress
+
+
+def test_a_circuit_that_opens_under_many_requests_is_told_once(asking: Build) -> None:
+    asking.settings = LLMSettings.model_validate({"attempts": 1, "breaker": {"failures": 3, "open_s": 60}})
+    slow = ScriptedProvider(lambda request: ModelFault(faults.OVERLOADED), limited=True, latency_s=0.05)
+
+    async def go() -> None:
+        asked = (asking.execute(ask_model(str(n), model="one/a")) for n in range(8))
+        await asyncio.gather(*asked, return_exceptions=True)
+        await asking.close()
+
+    with use_provider(slow):
+        asyncio.run(go())
+    assert asking.meters["circuit_open"] == 1
+    assert asking.progress.count("one: circuit open") == 1
+
+
+def test_a_fallback_that_may_not_be_asked_does_not_hide_why_it_was_to_be(asking: Build) -> None:
+    asking.settings = LLMSettings.model_validate(
+        {**DOWN, "budget": {"day_usd": 100}, "models": {"one/a": {"input_usd": 1, "output_usd": 1}}}
+    )
+    with use_provider(by_model(one=faults.OVERLOADED, two="hello")):
+        (error,) = ask(asking, question())
+    assert isinstance(error, BudgetRefused)
+    text = error.render()
+    assert "model one/a, 2 requests\n  last cause: overloaded" in text
+    assert "the price of `two/b` is not known" in text
 
 
 def test_without_a_fallback_an_open_circuit_is_waited_for_and_a_probe_closes_it(asking: Build) -> None:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from zerorepo.cli.build_report import exit_code
 from zerorepo.engine import BuildOptions, BuildResult, Engine
-from zerorepo.errors import UsageError
+from zerorepo.errors import BudgetRefused, ExitCode, UsageError
 from zerorepo.label import parse_pattern
 from zerorepo.plugins import Registry
 from zerorepo.rule import Attrs, RuleContext, rule
@@ -241,7 +242,8 @@ def test_the_ledger_knows_what_was_asked_and_what_the_cache_saved(place: Path) -
         build(place, llm)
     assert priced.calls == 2
     ledger = Ledger(place / ".zerorepo")
-    assert [(call.outcome, call.target, call.stage, call.module, call.model, call.tier) for call in ledger.calls()] == [
+    rows = [(call.outcome, call.target, call.stage, call.module, call.model, call.tier) for call in ledger.calls()]
+    assert sorted(rows) == [
         ("answered", "//:a", "named", "", "medium", "medium"),
         ("answered", "//:b", "named", "", "medium", "medium"),
     ]
@@ -251,3 +253,17 @@ def test_the_ledger_knows_what_was_asked_and_what_the_cache_saved(place: Path) -
     assert (total.reuses, total.saved_nusd) == (4, 2 * total.spent_nusd)
     (row,) = {call.build for call in ledger.calls()}
     assert row
+
+
+def test_a_budget_stops_the_build_with_its_own_exit_code_and_keeps_what_was_answered(place: Path) -> None:
+    llm = "[llm]\nmax_tokens = 1000\n[llm.models.medium]\ninput_usd = 1\noutput_usd = 1000\n[llm.budget]\nbuild_usd = "
+    priced = ScriptedProvider(lambda request: json.dumps({"name": "a b c d e f g h i j"}), limited=True)
+    with use_provider(priced):
+        result, _ = build(place, f"{llm}1.005\n")
+        assert exit_code(result, []) is ExitCode.BUDGET
+        assert (len(result.failed), priced.calls) == (1, 1)
+        (error,) = result.failed.values()
+        assert isinstance(error, BudgetRefused)
+        result, _ = build(place, f"{llm}2\n")
+    assert result.ok
+    assert priced.calls == 2

@@ -58,6 +58,7 @@ Events = Annotated[
 ProfileFile = Annotated[
     Path | None, typer.Option("--profile", metavar="FILE", help="Write a Chrome trace of the build, for Perfetto.")
 ]
+Watch = Annotated[bool, typer.Option("--watch", help="Do it again whenever a file changes, until interrupted.")]
 
 
 def _version(value: bool) -> None:
@@ -89,7 +90,7 @@ def _globals(
 def build(
     targets: Targets = None, jobs: Jobs = None, keep_going: KeepGoing = False, dry_run: DryRun = False, locked: Locked = False,
     overwrite: Overwrite = False, unsafe: Unsafe = False, no_wait: NoWait = False, refresh: Refresh = None,
-    as_json: AsJson = False, quiet: Quiet = False, events: Events = None, profile: ProfileFile = None,
+    as_json: AsJson = False, quiet: Quiet = False, events: Events = None, profile: ProfileFile = None, watch: Watch = False,
 ) -> None:  # fmt: skip
     """Build targets: run what their inputs require, take the rest from the cache."""
     from zerorepo.cli.build_cmd import Request, run, to_options
@@ -103,6 +104,8 @@ def build(
         unsafe=unsafe,
         no_wait=no_wait,
     )
+    if watch:
+        raise typer.Exit(_watch(targets, as_json=as_json, quiet=quiet))
     raise typer.Exit(
         run(
             Request(
@@ -122,7 +125,7 @@ def build(
 def test(
     targets: Targets = None, jobs: Jobs = None, keep_going: KeepGoing = False, dry_run: DryRun = False, locked: Locked = False,
     unsafe: Unsafe = False, no_wait: NoWait = False, refresh: Refresh = None, as_json: AsJson = False, quiet: Quiet = False,
-    events: Events = None, profile: ProfileFile = None,
+    events: Events = None, profile: ProfileFile = None, watch: Watch = False,
 ) -> None:  # fmt: skip
     """Build the test targets that match, and report their verdicts."""
     from zerorepo.cli.build_cmd import Request, run, to_options
@@ -130,6 +133,8 @@ def test(
     options = to_options(
         jobs=jobs, keep_going=keep_going, dry_run=dry_run, locked=locked, unsafe=unsafe, no_wait=no_wait
     )
+    if watch:
+        raise typer.Exit(_watch(targets, as_json=as_json, quiet=quiet))
     raise typer.Exit(
         run(
             Request(
@@ -144,6 +149,12 @@ def test(
             )
         )
     )
+
+
+def _watch(targets: list[str] | None, *, as_json: bool, quiet: bool) -> int:
+    from zerorepo.cli.watch import run
+
+    return run(targets or [], as_json=as_json, quiet=quiet)
 
 
 @app.command()
@@ -180,6 +191,28 @@ def explain(
 
 
 @app.command()
+def adopt(
+    labels: Annotated[
+        list[str] | None, typer.Argument(metavar="LABEL...", help="Targets, or edited files of the output folder.")
+    ] = None,
+    to: Annotated[
+        str, typer.Option("--to", metavar="PATH", help="Where the source lands; default: below adopted/.")
+    ] = "",
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="Take this file instead of an edited output.")
+    ] = None,
+    listing: Annotated[bool, typer.Option("--list", help="Show what was adopted.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Give the targets back to their rules.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make edited outputs the source of their targets; what depends on them is tested again at the next build."""
+    from zerorepo.cli.adopt_cmd import Request, run
+
+    request = Request(tuple(labels or ()), to, source, listing, undo, as_json)
+    raise typer.Exit(run(request))
+
+
+@app.command()
 def init(
     directory: Annotated[Path, typer.Argument(help="The new workspace; made when it does not exist.")] = Path(),
     template: Annotated[
@@ -206,6 +239,35 @@ def clean(
 
 
 @app.command()
+def check(
+    no_repair: Annotated[
+        bool, typer.Option("--no-repair", help="Only say what is wrong; exit 1 when something is.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Verify the cache and the outputs, and mend what can be mended. What was edited by hand is left alone."""
+    from zerorepo.cli.check_cmd import run
+
+    raise typer.Exit(run(repair=not no_repair, as_json=as_json))
+
+
+@app.command()
+def gc(
+    max_size: Annotated[
+        str | None, typer.Option("--max-size", metavar="SIZE", help="Evict what was not used for longest: 500MB, 20GB.")
+    ] = None,
+    unused_days: Annotated[
+        float | None, typer.Option("--unused-days", min=0, metavar="N", help="Remove what no build used for N days.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the cache smaller: remove what nothing refers to, and what you say. It is made again when a build needs it."""
+    from zerorepo.cli.gc_cmd import run
+
+    raise typer.Exit(run(max_size=max_size, unused_days=unused_days, as_json=as_json))
+
+
+@app.command()
 def info(as_json: AsJson = False) -> None:
     """Show the workspace, the cache, the rule sets, and what they say of this machine."""
     from zerorepo.cli.info_cmd import run
@@ -227,7 +289,9 @@ def completion(shell: Annotated[str, typer.Argument(help="bash, zsh or fish.")])
     raise typer.Exit(run(shell))
 
 
-_BUILTIN = frozenset({"build", "test", "query", "explain", "init", "clean", "info", "version", "completion"})
+_BUILTIN = frozenset(
+    {"build", "test", "query", "explain", "adopt", "init", "clean", "check", "gc", "info", "version", "completion"}
+)
 
 
 def make_app(argv: list[str]) -> Any:

@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zerorepo.cli.common import emit, emit_json, many, say
+from zerorepo.cli.common import emit, emit_json, json_text, many, say
 from zerorepo.cli.summary import Summary
 from zerorepo.engine import BuildOptions, BuildResult
 from zerorepo.errors import ExitCode, ZeroRepoError
+from zerorepo.estimate import Estimate
 from zerorepo.label import Label
 from zerorepo.redaction import redact
 from zerorepo.target import Outcome, TestReport
@@ -51,8 +52,26 @@ class Report:
         if as_text:
             say(self.last_line(f"{self.summary.wall_s():.1f}"))
         for path in self.summary.edited:
-            say(f"kept your edit of {path} (--overwrite replaces it)")
+            owner = self.summary.owners[path]
+            say(f"kept your edit of {path} (--overwrite replaces it); `zerorepo adopt {owner}` makes it the source")
+        for each in self.summary.replaced:
+            say(f"replaced your edit of {each['path']}; it is kept as {each['kept']}")
+        for each in self.summary.stale:
+            say(
+                f"`{each['label']}` was adopted ({each['where']}), and there is no such target any more;"
+                f" `zerorepo adopt --undo {each['label']}` forgets it"
+            )
         return code
+
+    def when_nothing_is_to_do(self, wall: str, *, as_json: bool, quiet: bool, tests_only: bool) -> tuple[str, str]:
+        """What the next build will say to stdout and stderr when nothing changes: these targets and verdicts, and no work."""
+        states = dict.fromkeys(map(str, self.build.built), "cached")
+        next_time = Report(self.build, self.tests, Summary(targets=states), self.options)
+        if as_json:
+            body = json_text({**next_time.to_json(ExitCode.OK), "wall_s": wall})
+            return body.replace(f'"{wall}"', wall) + "\n", ""
+        verdicts = "".join(f"{_passed(label, each)}\n" for label, each in sorted(self.tests.items()))
+        return verdicts if tests_only else "", "" if quiet else next_time.last_line(wall) + "\n"
 
     def to_json(self, code: ExitCode) -> dict[str, Any]:
         """The object that ``--json`` ends with."""
@@ -112,7 +131,7 @@ def _say_tests(tests: Mapping[Label, TestReport], *, tests_only: bool, to_stdout
     for label, report in sorted(tests.items()):
         if report.passed:
             if to_stdout:
-                emit(f"PASSED {label} ({many(report.count(Outcome.PASSED), 'test')})")
+                emit(_passed(label, report))
             continue
         text = f"FAILED {label}: {report.status if report.status != 'ok' else _bad_cases(report)}"
         emit(text) if to_stdout else say(text)
@@ -122,12 +141,16 @@ def _say_tests(tests: Mapping[Label, TestReport], *, tests_only: bool, to_stdout
                 say(f"  {case.name}: {said.splitlines()[-1] if said else case.outcome}")
 
 
+def _passed(label: Label, report: TestReport) -> str:
+    return f"PASSED {label} ({many(report.count(Outcome.PASSED), 'test')})"
+
+
 def _bad_cases(report: TestReport) -> str:
     bad = report.count(Outcome.FAILED) + report.count(Outcome.ERROR)
     return f"{bad} of {many(len(report.cases), 'test')}"
 
 
-def report_dry_run(build: BuildResult, *, as_json: bool) -> ExitCode:
+def report_dry_run(build: BuildResult, cost: Estimate | None, *, as_json: bool) -> ExitCode:
     """What would run, what may run because of it, and what is up to date."""
     roots = {label: build.skipped_by.get(label, label) for label in build.skipped}
     if as_json:
@@ -138,6 +161,7 @@ def report_dry_run(build: BuildResult, *, as_json: bool) -> ExitCode:
                 "up_to_date": sorted(str(label) for label in build.built),
                 "unknown_expansions": {str(label): sorted(last) for label, last in sorted(build.unexpanded.items())},
                 "failures": [failure_json(label, error) for label, error in sorted(build.failed.items())],
+                "estimate": _estimate_json(cost or Estimate()),
             }
         )
         return exit_code(BuildResult(failed=build.failed), [])
@@ -154,4 +178,42 @@ def report_dry_run(build: BuildResult, *, as_json: bool) -> ExitCode:
     for label, error in sorted(build.failed.items()):
         say(f"ERROR: {label}\n{_indent(str(error))}")
     emit(f"{many(len(build.would_run), 'target')} would run, {len(roots)} may run, {len(build.built)} are up to date")
+    for line in _estimate_lines(cost or Estimate()):
+        emit(line)
     return exit_code(BuildResult(failed=build.failed), [])
+
+
+_METERS = {"wall_s": "seconds of actions"}
+
+
+def _estimate_json(cost: Estimate) -> dict[str, Any]:
+    bounds = {
+        name: {"at_least": round(b.at_least, 6), "expected": round(b.expected, 6), "at_most": round(b.at_most, 6)}
+        for name, b in sorted(cost.meters.items())
+    }
+    return {"meters": bounds, "unknown": cost.unknown, "learned_from": cost.learned}
+
+
+def _estimate_lines(cost: Estimate) -> list[str]:
+    lines = []
+    for name, bounds in sorted(
+        cost.meters.items(), key=lambda item: (item[0] == "wall_s", item[0] != "model_calls", item[0])
+    ):
+        if bounds.at_most:
+            low, middle, high = (_amount(each) for each in (bounds.at_least, bounds.expected, bounds.at_most))
+            lines.append(
+                f"{_METERS.get(name, name.replace('_', ' '))}: at least {low}, expected {middle}, at most {high}"
+            )
+    if lines:
+        lines.append(
+            f"(from past runs; expected is weighted by what ran after {many(cost.learned, 'change')} before it)"
+            if cost.learned
+            else "(from past runs; no build with an edit has shown yet how much of it a change really calls for)"
+        )
+    if cost.unknown:
+        lines.append(f"nothing is known of what {many(len(cost.unknown), 'target')} may take")
+    return lines
+
+
+def _amount(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 or abs(value - round(value)) < 1e-9 else f"{value:.4g}"

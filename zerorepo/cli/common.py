@@ -65,9 +65,9 @@ def patterns(workspace: Workspace, texts: list[str]) -> list[Pattern]:
     return [parse_pattern(text, package) for text in texts]
 
 
-def many(number: int, what: str) -> str:
+def many(number: int, what: str, plural: str = "") -> str:
     """``1 target``, ``2 targets``."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+    return f"{number} {what}" if number == 1 else f"{number} {plural or what + 's'}"
 
 
 def say(text: str = "") -> None:
@@ -82,4 +82,9 @@ def emit(text: str) -> None:
 
 def emit_json(body: Any) -> None:
     """The command's result for machines: one JSON value on stdout."""
-    print(mask(json.dumps(body, ensure_ascii=False, indent=2, default=str)), flush=True)
+    print(json_text(body), flush=True)
+
+
+def json_text(body: Any) -> str:
+    """JSON as every command writes it."""
+    return mask(json.dumps(body, ensure_ascii=False, indent=2, default=str))

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
+
+from zerorepo import snapshot
 
 
 def main() -> None:
@@ -16,16 +19,10 @@ def main() -> None:
 
         print(f"zerorepo {__version__}")
         return
-    if sys.argv[1:2] == ["build"]:
-        from zerorepo import snapshot
-
-        if (found := snapshot.answer(sys.argv[1:])) is not None:
-            text, to_stdout = found
-            try:
-                print(text, file=sys.stdout if to_stdout else sys.stderr, end="\n" if text else "", flush=True)
-            except BrokenPipeError:
-                sys.stderr.close()
-            return
+    looked = os.environ.pop(snapshot.LOOKED, "") == str(os.getpid())
+    if not looked and (found := snapshot.answer(sys.argv[1:])) is not None:
+        snapshot.say(*found)
+        return
     sys.exit(run(sys.argv[1:]))
 
 

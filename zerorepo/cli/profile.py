@@ -11,8 +11,7 @@ from __future__ import annotations
 import heapq
 import json
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from zerorepo.context import Built
 from zerorepo.errors import UsageError
@@ -77,22 +76,30 @@ class Profile:
             }
         )
 
-    def write(self, path: Path, built: Mapping[Label, Built]) -> None:
-        """Write the file. UsageError when it cannot be written."""
-        for label in critical_path(self._own_times(built), _needs(built)):
-            since, until = self._targets[label]
-            self._add(
-                "critical path", label, since, until, (_PATH, 1), {"own_s": round(self._own_times(built)[label], 6)}
-            )
+    def write(self, file: TextIO, built: Mapping[Label, Built] | None) -> None:
+        """Write the trace and close the file. UsageError when it cannot be written.
+
+        ``built`` is what the critical path goes through: None, and there is none, when the build did not get to its end.
+        """
+        if built is not None:
+            own = self._own_times(built)
+            for label in critical_path(own, _needs(built)):
+                since, until = self._targets[label]
+                self._add("critical path", label, since, until, (_PATH, 1), {"own_s": round(own[label], 6)})
         names = [(_ACTIONS, "actions"), (_PATH, "critical path")]
         head = [
             {"ph": "M", "name": "process_name", "pid": pid, "tid": 0, "args": {"name": name}} for pid, name in names
         ]
+        head += [
+            {"ph": "M", "name": "thread_name", "pid": _ACTIONS, "tid": lane, "args": {"name": f"worker {lane}"}}
+            for lane in range(1, self._lanes + 1)
+        ]
         try:
             text = json.dumps({"traceEvents": [*head, *self._spans], "displayTimeUnit": "ms"})
-            path.write_text(mask(text), encoding="utf-8")
+            with file:
+                file.write(mask(text))
         except OSError as error:
-            raise UsageError(f"Cannot write the profile: {error.strerror}", where=str(path)) from None
+            raise UsageError(f"Cannot write the profile: {error.strerror}", where=file.name) from None
 
     def _own_times(self, built: Mapping[Label, Built]) -> dict[str, float]:
         """Seconds of each target that ran, less the time in which it waited for another one that ran."""

@@ -13,6 +13,9 @@ from zerorepo.cli.summary import Summary
 from zerorepo.events import Event
 from zerorepo.redaction import mask
 
+SILENT = frozenset({"progress", "meter", "log"})
+"""Notes that are no news for a person."""
+
 
 class Display(Protocol):
     """What the build command drives."""
@@ -37,7 +40,7 @@ class PlainDisplay:
             sign = "" if event.new == "done" else "FAILED "
             title = f" ({event.title})" if event.title and event.title != event.mnemonic else ""
             print(mask(f"[{ended}/{known}] {sign}{event.mnemonic} {event.label}{title}"), file=sys.stderr, flush=True)
-        elif event.kind == "note" and event.id not in ("progress", "meter"):
+        elif event.kind == "note" and event.id not in SILENT:
             detail = " ".join(str(value) for value in event.detail.values())
             print(mask(f"note: {event.id}: {detail}"), file=sys.stderr, flush=True)
         elif event.kind == "note" and event.id == "progress" and event.detail.get("key") not in self._told:
@@ -72,7 +75,7 @@ class LiveDisplay:
         elif event.kind == "action" and event.new == "done":
             title = f" [dim]{_escape(event.title)}[/]" if event.title and event.title != event.mnemonic else ""
             self._say(f"[green]✓[/] {event.mnemonic} {event.label}{title}")
-        elif event.kind == "note" and event.id not in ("progress", "meter"):
+        elif event.kind == "note" and event.id not in SILENT:
             detail = " ".join(str(value) for value in event.detail.values())
             self._say(f"[yellow]note:[/] {_escape(event.id)}: {_escape(detail)}")
 

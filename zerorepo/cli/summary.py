@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zerorepo.events import Event
+from zerorepo.rebuilder import NEVER_BUILT
 
 
 @dataclass(slots=True)
@@ -36,6 +37,13 @@ class Summary:
     actions_ran: list[dict[str, Any]] = field(default_factory=list)
     edited: list[str] = field(default_factory=list)
     updated: list[str] = field(default_factory=list)
+    replaced: list[dict[str, str]] = field(default_factory=list)
+    stale: list[dict[str, str]] = field(default_factory=list)
+    cached_keys: set[str] = field(default_factory=set)
+    new: list[str] = field(default_factory=list)
+    """Targets that ran for the first time."""
+    owners: dict[str, str] = field(default_factory=dict)
+    """Edited output to the target that makes it."""
     durations: list[float] = field(default_factory=list)
 
     def __call__(self, event: Event) -> None:
@@ -44,6 +52,8 @@ class Summary:
             self.targets[event.label] = event.new
             if event.new == "done":
                 self.ran.append(event.label)
+                if NEVER_BUILT in event.detail.get("reasons", ()):
+                    self.new.append(event.label)
         elif event.kind == "action":
             self._action(event)
         elif event.id == "meter":
@@ -53,6 +63,11 @@ class Summary:
             self.running[event.detail["key"]].text = str(event.detail["text"])
         elif event.id == "edited output left alone":
             self.edited.append(event.detail["path"])
+            self.owners[event.detail["path"]] = event.label
+        elif event.id == "edited output replaced":
+            self.replaced.append({"path": event.detail["path"], "kept": event.detail["kept"]})
+        elif event.id == "stale adoption":
+            self.stale.append({"label": event.label, "where": event.detail["where"]})
         elif event.id == "updated":
             self.updated.append(event.detail["path"])
 
@@ -63,6 +78,7 @@ class Summary:
         at_work = self.running.pop(event.id, None)
         if event.new == "cached":
             self.cached += 1
+            self.cached_keys.add(event.id)
         elif event.new == "done":
             self.executed += 1
             self.actions_ran.append({"mnemonic": event.mnemonic, "label": event.label, "key": event.id})
@@ -78,7 +94,15 @@ class Summary:
     def did_nothing(self) -> bool:
         """Whether every target was up to date and nothing was to be told about."""
         quiet = not (self.executed or self.cached or self.failed_actions or self.ran)
-        return quiet and not (self.edited or self.updated)
+        return quiet and not (self.edited or self.updated or self.replaced or self.stale)
+
+    def cached_targets(self) -> bool:
+        """Whether some target was a hit."""
+        return any(state == "cached" for state in self.targets.values())
+
+    def acted(self) -> set[str]:
+        """Labels for which an action was executed."""
+        return {str(each["label"]) for each in self.actions_ran}
 
     @property
     def model_calls(self) -> int:
@@ -117,5 +141,7 @@ class Summary:
             "targets_run": sorted(self.ran),
             "actions_run": self.actions_ran,
             "edited_outputs": self.edited,
+            "replaced_outputs": self.replaced,
+            "stale_adoptions": self.stale,
             "updated_sources": self.updated,
         }

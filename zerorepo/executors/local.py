@@ -99,6 +99,10 @@ class LocalExecutor:
         self._dry_run = dry_run
         self._refresh = refresh
         self._flights: dict[str, _Flight] = {}
+        self._landed: set[str] = set()
+        self._refreshed: set[str] = set()
+        self.missing: list[tuple[Label, str]] = []
+        """Dry run: label and mnemonic of each action that is asked for and is not in the cache."""
         self.would_run: dict[Label, dict[str, WouldRun]] = {}
         """Of a dry run: target to the actions that it asked for and that are not in the cache, by key."""
         self._services: dict[type[Any], asyncio.Task[Any]] = {}
@@ -118,6 +122,9 @@ class LocalExecutor:
                 raise
             finally:
                 flight.land()
+            if type(action).cache is CachePolicy.DURABLE:
+                del self._flights[key.hex]  # who asks later finds it in the cache
+                self._landed.add(key.hex)
             return flight.ran
         await flight.landed()
         if flight.error is not None:
@@ -139,11 +146,12 @@ class LocalExecutor:
     async def _run(self, action: Action, key: Digest, encoded: bytes, label: Label) -> Ran:
         unit = Unit("action", key.hex, str(label), type(action).mnemonic, action.describe())
         durable = type(action).cache is CachePolicy.DURABLE
-        context = LocalActionContext(self, label, key, self._refreshing(action, label))
+        context = LocalActionContext(self, label, key, self._refreshing(action, key, label))
         use_cache = durable and not context.refreshing
         if use_cache and (found := self._cache.get(action, key)):
             return await self._hit(unit, action, context, found)
         if self._dry_run:
+            self.missing.append((label, type(action).mnemonic))
             raise WouldRun(action, key)
         try:
             while True:
@@ -164,10 +172,14 @@ class LocalExecutor:
             transition(self.events, unit, State.FAILED, error=error.message, origin=str(error.origin))
             raise
 
-    def _refreshing(self, action: Action, label: Label) -> bool:
-        return bool(self._refresh) and type(action).refreshable and chosen(label, self._refresh)
+    def _refreshing(self, action: Action, key: Digest, label: Label) -> bool:
+        if not self._refresh or not type(action).refreshable or key.hex in self._refreshed:
+            return False  # in this build it was done anew already
+        return chosen(label, self._refresh)
 
     async def _hit(self, unit: Unit, action: Action, context: LocalActionContext, found: CachedResult) -> Ran:
+        if context.key.hex in self._landed:
+            return Ran(context.key, found.result, False)  # it came to its end in this build, which was told then
         if type(action).reused is not Action.reused and not self._dry_run:
             await action.reused(context, found.meters)
         transition(self.events, unit, State.CACHED, meters=dict(found.meters))
@@ -185,6 +197,8 @@ class LocalExecutor:
             settled, text, meters = await self._execute(action, context)
             if durable:
                 self._cache.put(action, key, encoded, text, meters)
+            if context.refreshing:
+                self._refreshed.add(key.hex)
         finally:
             if durable:
                 self._store.finish(_claim(key), now=time.monotonic() - began > _LONG_S)
@@ -239,6 +253,10 @@ class LocalExecutor:
     @property
     def _claims(self) -> Claims:
         return self._store.claims
+
+    def meters(self, key: str) -> Mapping[str, float] | None:
+        """What a past action took; see ``ActionCache.meters``."""
+        return self._cache.meters(key) or None
 
     async def service(self, type_: type[ServiceT], context: LocalActionContext) -> ServiceT:
         """The build's one instance."""

@@ -17,6 +17,7 @@ from zerorepo_rpg.gate import check_tests
 from zerorepo_rpg.plan_model import FeatureSet, FileLayout, FilePlan, ModuleInterfaces, ModuleSet, NodeInterface, Plan
 from zerorepo_rpg.providers import Node, NodeCode, NodeSpec, NodeTests
 from zerorepo_rpg.rules.asking import template
+from zerorepo_rpg.rules.by_hand import TESTS
 from zerorepo_rpg.rules.module_plan import show_node
 from zerorepo_sandbox.isolation import isolation, test_environment, test_limits
 from zerorepo_sandbox.run_tests import RunTests, TestRun
@@ -80,7 +81,7 @@ def describe(node: NodeInterface) -> str:
     return "\n".join(lines)
 
 
-@rule("node_tests", attrs=AskingAttrs, provides=[NodeTests])
+@rule("node_tests", attrs=AskingAttrs, provides=[NodeTests], adopt=TESTS)
 async def node_tests(ctx: RuleContext[AskingAttrs]) -> NodeTests:
     """Ask for the tests of a node, before its code exists."""
     told, variables = await prompt_variables(ctx)

@@ -13,6 +13,7 @@ from zerorepo_rpg.plan_model import Plan
 from zerorepo_rpg.project import project_files
 from zerorepo_rpg.providers import AssembledRepository, NodeCode
 from zerorepo_rpg.report import coverage_report
+from zerorepo_rpg.rules.by_hand import assembled_adopt, origins
 from zerorepo_rpg.rules.plan import node_label
 from zerorepo_rpg.spec_model import RepositorySpec
 from zerorepo_sandbox.isolation import isolation, test_environment, test_limits
@@ -26,9 +27,7 @@ class AssembleAttrs(Attrs):
     plan: Label
 
 
-@rule("rpg_assemble", attrs=AssembleAttrs, provides=[AssembledRepository])
-async def rpg_assemble(ctx: RuleContext[AssembleAttrs]) -> AssembledRepository:
-    """Merge the nodes' code into files and add what makes them a package."""
+async def _assembled(ctx: RuleContext[AssembleAttrs]) -> AssembledRepository:
     spec = await ctx.provider(ctx.attrs.spec, RepositorySpec)
     plan = await ctx.provider(ctx.attrs.plan, Plan)
     ids = [node.id for node in plan.nodes()]
@@ -43,6 +42,12 @@ async def rpg_assemble(ctx: RuleContext[AssembleAttrs]) -> AssembledRepository:
         package_name=plan.package_name,
         failed_nodes=failed,
     )
+
+
+@rule("rpg_assemble", attrs=AssembleAttrs, provides=[AssembledRepository], adopt=assembled_adopt(_assembled))
+async def rpg_assemble(ctx: RuleContext[AssembleAttrs]) -> AssembledRepository:
+    """Merge the nodes' code into files and add what makes them a package."""
+    return await _assembled(ctx)
 
 
 class SuiteResult(Provider):
@@ -84,7 +89,7 @@ class WrittenAttrs(Attrs):
     folder: str
 
 
-@rule("rpg_repository", attrs=WrittenAttrs, provides=[AssembledRepository, TestReport])
+@rule("rpg_repository", attrs=WrittenAttrs, provides=[AssembledRepository, TestReport], origins=origins)
 async def rpg_repository(ctx: RuleContext[WrittenAttrs]) -> list[Provider]:
     """Write the repository out, with the report on its tests and coverage."""
     repository = await ctx.provider(ctx.attrs.assembled, AssembledRepository)
