@@ -64,7 +64,7 @@ class Command:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=False,
         )
         return Answer(done.returncode, done.stdout, done.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import threading
 import time
@@ -94,6 +95,22 @@ def test_answers_are_asked_for_once_and_then_cached(place: Path) -> None:
     assert provider.calls == 2
     assert provider.closed
     assert (place / "out" / "a.txt").read_text() == "NAME FIRST"
+
+
+def test_a_prompt_file_is_an_input_of_the_targets_that_use_it(place: Path) -> None:
+    package = Path(str(importlib.import_module(PROMPT[0]).__file__)).parent
+    provider = scripted()
+    with use_provider(provider):
+        build(place)
+        (package / PROMPT[1]).write_text("[system]\nFind a short name.\n[user]\n{{ text | data('thing') }}\n")
+        assert build(place)[0].ok
+    assert provider.calls == 4
+    assert "Find a short name." in provider.requests[-1].action.messages[0].content
+    (package / "unused.md").write_text("[system]\n[user]\n")
+    with use_provider(scripted()) as other:
+        assert build(place)[0].ok
+    assert isinstance(other, ScriptedProvider)
+    assert other.calls == 0
 
 
 def test_a_lost_cache_is_refilled_from_the_journal(place: Path) -> None:
