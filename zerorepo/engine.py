@@ -88,9 +88,10 @@ class Engine:
         self.table = TargetTable(workspace)
         function = workspace.cache.digest
         store = ReadOnlyStore if self.options.dry_run else Store
-        self.shared = store(workspace.cache_dir / str(function), self._report, batched=True)
-        self.local = store(workspace.state_dir / "state", self._report, batched=True)
-        self.cas = Cas(self.shared, workspace.cache_dir / str(function) / "blobs", function, self._damaged)
+        cache = workspace.cache_dir / str(function)
+        self.shared = store(cache, self._report, batched=True, damaged=self._row_damaged)
+        self.local = store(workspace.state_dir / "state", self._report, batched=True, damaged=self._row_damaged)
+        self.cas = Cas(self.shared, cache / "blobs", function, self._damaged)
         self.actions = ActionCache(self.shared, self.cas)
         self.traces = TraceStore(self.shared, self.local, self.actions)
         hidden = frozenset({workspace.workspace.output.strip("/"), STATE_NAME})
@@ -136,6 +137,9 @@ class Engine:
         """Place of declared targets in an order in which what is needed comes first; work is begun in it, as far as it is known."""
         self._updated: list[str] = []
         self._flusher: asyncio.Task[None] | None = None
+        self._patience_s = _PATIENCE_S
+        if not self.options.dry_run:
+            self.local.claims.alone()  # being here is announced before anything is looked at
 
     async def __aenter__(self) -> Engine:
         if not self.options.dry_run:
@@ -148,8 +152,10 @@ class Engine:
         await self.scheduler.cancel()
         await self.executor.close()
         try:
-            self._keep_within_limit()
-            self.shared.close()
+            try:
+                self._keep_within_limit()
+            finally:
+                self.shared.close()
         finally:
             self.local.close()
 
@@ -169,6 +175,9 @@ class Engine:
 
     def _report(self, text: str) -> None:
         self.events.note("store reset", text=text)
+
+    def _row_damaged(self, text: str) -> None:
+        self.events.note("damaged entry discarded", text=text)
 
     def _damaged(self, digest: Digest) -> None:
         self.events.note("damaged blob discarded", digest=str(digest))
@@ -443,7 +452,8 @@ class Engine:
         """Write the outputs. Beside another builder of this workspace each file is claimed until its record can be seen."""
         claims = () if self.local.claims.alone() else sorted({*trace.outputs, *previous})
         for path in claims:
-            self.local.claims.take_soon(b"o" + path.encode(), _PATIENCE_S)
+            if not self.local.claims.take_soon(b"o" + path.encode(), self._patience_s):
+                self._patience_s = 0.0  # whoever holds it was stopped, or hangs: it is not waited for again and again
         try:
             self.outputs.ensure(str(target.label), trace.output_digests(), _executable(trace), previous)
         finally:

@@ -138,6 +138,7 @@ def collect(store: Store, cas: Cas, *, unused_s: float | None = None) -> Freed:
             doomed[key] = bytes_
     _remove(store, cas, list(doomed))
     freed.rows, freed.bytes = len(doomed), sum(doomed.values())
+    freed.bytes += _remove_strays(store, cas)
     freed.bytes += _remove_asides(store.folder)
     store.compact()
     return freed
@@ -190,6 +191,19 @@ def _remove(store: Store, cas: Cas, keys: list[bytes]) -> None:
             with contextlib.suppress(OSError):
                 cas.path_of(key[1:].decode()).unlink()
     store.forget(keys)
+
+
+def _remove_strays(store: Store, cas: Cas) -> int:
+    """Files of blobs that no row knows: their builder was killed between the two."""
+    freed = 0
+    for hex_, path in cas.files():
+        if not store.has(b"f" + hex_.encode()):
+            with contextlib.suppress(OSError):
+                stat = path.stat()
+                if time.time() - stat.st_mtime > _GRACE_S:
+                    path.unlink()
+                    freed += stat.st_size
+    return freed
 
 
 def _remove_asides(folder: Path) -> int:
