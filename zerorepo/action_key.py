@@ -203,14 +203,20 @@ def _readable(tag: bytes, payload: bytes) -> str:
 
 def blobs_in(value: Any) -> Iterator[Digest]:
     """Every CAS digest that a value refers to."""
-    if isinstance(value, Digest):
+    kind = type(value)
+    if kind in _WITHOUT_BLOBS:
+        return
+    if kind is Digest:
         yield value
     elif isinstance(value, BaseModel):
-        for field in type(value).model_fields:
+        for field in kind.model_fields:
             yield from blobs_in(getattr(value, field))
     elif isinstance(value, Mapping):
         for item in value.values():
             yield from blobs_in(item)
-    elif isinstance(value, (tuple, list, set, frozenset)) and not isinstance(value, (Label, str)):
+    elif isinstance(value, (tuple, list, set, frozenset)):
         for item in value:
             yield from blobs_in(item)
+
+
+_WITHOUT_BLOBS = frozenset({str, int, float, bool, bytes, type(None), Label})

@@ -42,7 +42,8 @@ class Adoption:
 
     def identity(self) -> dict[str, Any]:
         """What makes the target another one than the one that its rule makes."""
-        return {"files": dict(self.files), "executable": self.executable, "whole": self.whole}
+        more = {"executable": self.executable, "whole": self.whole}
+        return {"files": dict(self.files), **{key: value for key, value in more.items() if value}}
 
 
 def load(root: Path) -> dict[Label, Adoption]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from zerorepo.errors import CycleError, ExitCode, UsageError, did_you_mean
 from zerorepo.label import Label
@@ -20,23 +21,28 @@ class DeclaredCycle(CycleError):
     exit_code = ExitCode.USAGE
 
 
-def check_declared(table: TargetTable, labels: Iterable[Label]) -> dict[Label, int]:
-    """Check the closure of ``labels`` over attribute labels. UsageError or DeclaredCycle for the first thing wrong.
+@dataclass(slots=True)
+class Declared:
+    """The declared graph below some labels: each label's place in an order in which dependencies come first, and the sources."""
 
-    Each label's place in an order in which dependencies come first.
-    """
-    order: dict[Label, int] = {}
+    order: dict[Label, int] = field(default_factory=dict)
+    sources: dict[str, None] = field(default_factory=dict)
+
+
+def check_declared(table: TargetTable, labels: Iterable[Label]) -> Declared:
+    """Check the closure of ``labels`` over attribute labels. UsageError or DeclaredCycle for the first thing wrong."""
+    found = Declared()
     state: dict[Label, bool] = {}  # False while on the path, True when done
     for start in labels:
         if start in state:
             continue
         path: list[tuple[Label, list[Label]]] = []
-        _enter(table, start, None, state, path)
+        _enter(table, start, None, state, path, found)
         while path:
             label, rest = path[-1]
             if not rest:
                 state[label] = True
-                order[label] = len(order)
+                found.order[label] = len(found.order)
                 path.pop()
                 continue
             nxt = rest.pop(0)
@@ -50,9 +56,9 @@ def check_declared(table: TargetTable, labels: Iterable[Label]) -> dict[Label, i
                     [str(each) for each in [*ordered, ordered[0]]], where=target.where if target else None
                 )
             if nxt not in state:
-                _enter(table, nxt, table.get(label), state, path)
-    _check_outputs([found for label in state if (found := table.get(label))])
-    return order
+                _enter(table, nxt, table.get(label), state, path, found)
+    _check_outputs([target for label in state if (target := table.get(label))])
+    return found
 
 
 def _check_outputs(targets: Iterable[Target]) -> None:
@@ -87,6 +93,7 @@ def _enter(
     asker: Target | None,
     state: dict[Label, bool],
     path: list[tuple[Label, list[Label]]],
+    found: Declared,
 ) -> None:
     target = table.get(label)
     if target is None:
@@ -97,12 +104,12 @@ def _enter(
         raise table.unknown(
             label, where=asker.where_of(label) if asker else None, asked_by=str(asker.label) if asker else None
         )
-    _check_sources(table, target)
+    _check_sources(table, target, found)
     state[label] = False
     path.append((label, target.labels()))
 
 
-def _check_sources(table: TargetTable, target: Target) -> None:
+def _check_sources(table: TargetTable, target: Target, found: Declared) -> None:
     if target.declared_by is not None:
         return
     root = table.workspace.root
@@ -114,6 +121,7 @@ def _check_sources(table: TargetTable, target: Target) -> None:
                 hint="name the target that makes it instead",
             )
         if "*" in path or "?" in path or os.path.isfile(f"{root}/{path}"):  # noqa: PTH113  (once for every source)
+            found.sources[path] = None
             continue
         if (root / path).is_dir():
             raise UsageError(

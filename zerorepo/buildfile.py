@@ -110,6 +110,7 @@ def load_package(workspace: Workspace, package: str) -> list[Declared]:
                 hint = did_you_mean(section, ["target"]) or "a BUILD.toml holds only [[target]] tables"
                 raise UsageError(f"Unknown section `{section}`", where=build.where(section), hint=hint)
         decls += _targets(build, workspace.registry, package)
+        build.data = {}  # of many targets, it is much; places are found in the text
     seen: dict[Label, Place] = {}
     for decl in decls:
         if decl.label in seen:

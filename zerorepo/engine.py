@@ -14,66 +14,31 @@ from typing import Any
 
 from zerorepo.action_cache import ActionCache
 from zerorepo.action_key import encode, key_of, manifest_of
+from zerorepo.analysis import check_declared
 from zerorepo.at_hand import AtHand, need
+from zerorepo.build_result import BuildOptions, BuildResult
 from zerorepo.cas import BlobMissing, Cas
 from zerorepo.context import Answers, Built, TargetContext
 from zerorepo.digest import Digest
-from zerorepo.errors import BuildError, InternalError, TargetFailed, UsageError, ZeroRepoError
+from zerorepo.effects import Effects
+from zerorepo.errors import BuildError, InternalError, UsageError, ZeroRepoError
 from zerorepo.events import EventStream, State, Unit, transition
 from zerorepo.executors.local import LocalExecutor, WouldRun
-from zerorepo.fileio import sweep, write_atomic
+from zerorepo.fileio import sweep
 from zerorepo.label import Label, Pattern, parse_label
 from zerorepo.matching import expand_for, match
 from zerorepo.outputs import OutputTree
+from zerorepo.read_only_store import ReadOnlyStore
 from zerorepo.rebuilder import Answerer, Decision, Present, decide
 from zerorepo.scheduler import BuildStopped, DependencyFailed, Job, Scheduler
 from zerorepo.sources import SourceTree
-from zerorepo.store import ReadOnlyStore, Store
+from zerorepo.store import Store
 from zerorepo.table import Target, TargetTable
-from zerorepo.target import TargetDecl
 from zerorepo.trace import LastBuild, Trace, Traces, TraceStore
 from zerorepo.upkeep import evict
 from zerorepo.workspace import STATE_NAME, Workspace
 
 _FLUSH_S = 0.1
-_PATIENCE_S = 2.0  # for another builder to let go of an output that it has just written
-
-
-@dataclass(frozen=True, slots=True)
-class BuildOptions:
-    """How to build. ``extra`` are options that rule sets ask for by name (``unsafe``, ``no_wait``)."""
-
-    jobs: int | None = None
-    keep_going: bool = False
-    dry_run: bool = False
-    locked: bool = False
-    overwrite: bool = False
-    settling: bool = False
-    """Run rules but no action: take in what the build itself changed."""
-    extra: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class BuildResult:
-    """What became of the requested targets. ``failed`` holds the errors of targets that failed by themselves."""
-
-    built: dict[Label, Built] = field(default_factory=dict)
-    failed: dict[Label, BaseException] = field(default_factory=dict)
-    skipped: dict[Label, str] = field(default_factory=dict)
-    """Label to why: a dependency failed, or the build stopped."""
-    would_run: dict[Label, list[str]] = field(default_factory=dict)
-    """Dry run: label to reasons."""
-    skipped_by: dict[Label, Label] = field(default_factory=dict)
-    """Skipped label to the target whose failure, or run in a dry run, is the cause."""
-    unexpanded: dict[Label, list[str]] = field(default_factory=dict)
-    """Expansions that did not succeed, with the labels that they declared when they last did."""
-    updated: list[str] = field(default_factory=list)
-    """Checked-in files that this build changed."""
-
-    @property
-    def ok(self) -> bool:
-        """Whether everything asked for is there."""
-        return not self.failed and not self.skipped
 
 
 class Engine:
@@ -133,11 +98,11 @@ class Engine:
         """Why each target would run; in a dry run only."""
         self._at_hand: AtHand[Built] = AtHand(self._check_at_hand, self._built)
         self._begun: dict[Label, tuple[Unit, _Known]] = {}
-        self.order: Mapping[Label, int] = {}
-        """Place of declared targets in an order in which what is needed comes first; work is begun in it, as far as it is known."""
-        self._updated: list[str] = []
+        self._order: Mapping[Label, int] = {}
+        self._effects = Effects(
+            workspace, self.options, self.table, self.sources, self.outputs, self.cas, self.local, self.events
+        )
         self._flusher: asyncio.Task[None] | None = None
-        self._patience_s = _PATIENCE_S
         if not self.options.dry_run:
             self.local.claims.alone()  # being here is announced before anything is looked at
 
@@ -191,6 +156,19 @@ class Engine:
 
     # --- asking for targets
 
+    def look_at(self, patterns: Sequence[Pattern]) -> None:
+        """Check what is declared below the static targets that the patterns match, and learn the order to begin in.
+
+        UsageError or DeclaredCycle for the first thing wrong.
+        """
+        wanted = [pattern for pattern in patterns if not pattern.negative]
+        static = [
+            target.label for target in self.table.static() if any(pattern.matches(target.label) for pattern in wanted)
+        ]
+        found = check_declared(self.table, static)
+        self._order = found.order
+        self.sources.look_at(path for path in found.sources if "*" not in path and "?" not in path)
+
     async def build(self, patterns: Sequence[Pattern], *, tests_only: bool = False) -> BuildResult:
         """Build every target that the patterns match, expanded ones too. UsageError when a pattern matches nothing."""
         return await self.collect(await self.match(patterns, tests_only=tests_only))
@@ -201,8 +179,8 @@ class Engine:
 
     async def collect(self, labels: Sequence[Label]) -> BuildResult:
         """Build these labels and say what became of everything that was demanded in this build."""
-        if self.order:
-            labels = sorted(labels, key=lambda label: self.order.get(label, len(self.order)))
+        if order := self._order:
+            labels = sorted(labels, key=lambda label: order.get(label, len(order)))
         await self.scheduler.demand_all(labels)
         result = BuildResult()
         for job in self.scheduler.jobs():
@@ -220,7 +198,7 @@ class Engine:
             if job.error is not None and (target := self._known(job.key)) and target.rule.expands:
                 latest = next(iter(self.traces.get(self.identity(target))), None)
                 result.unexpanded[job.key] = [label for label, _, _ in latest.declared] if latest else []
-        result.updated = list(self._updated)
+        result.updated = list(self._effects.updated)
         if not self.options.dry_run:
             self.outputs.prune(self._is_gone)
         for adoption in self.table.adoptions.values():
@@ -327,12 +305,12 @@ class Engine:
         last, identity = known.last, known.identity
         present = Present(lambda: manifest_of(known.described, self.cas.function), last, known.traces)
         while True:
-            decision = await decide(present, answer, self._unusable)
+            decision = await decide(present, answer, self._effects.unusable)
             known.decision = decision
             if decision.trace is None:
                 return None
             try:
-                self._finish(target, decision.trace, last.outputs if last else [])
+                self._effects.finish(target, decision.trace, last.outputs if last else [])
             except BlobMissing:
                 continue  # a result turned out to be damaged: the next decision sees that it is gone
             break
@@ -360,7 +338,7 @@ class Engine:
         reasons = decision.reasons()
         transition(self.events, unit, State.RUNNING, reasons=reasons)
         previous = known.last.outputs if known.last else []
-        trace, actions = await self._run_rule(target, job, lambda trace: self._finish(target, trace, previous))
+        trace, actions = await self._run_rule(target, job, lambda trace: self._effects.finish(target, trace, previous))
         self.traces.put(known.identity, trace, known.traces)
         self._remember(target, known, trace, actions, reasons)
         transition(self.events, unit, State.DONE, reasons=reasons)
@@ -408,58 +386,6 @@ class Engine:
             self.traces.forget(self.identity(target))
             raise BlobMissing(digest)
 
-    def _unusable(self, trace: Trace) -> str:
-        """Why a trace that holds cannot be used; "" when it can."""
-        files = trace.output_digests()
-        if self.outputs.intact(files, _executable(trace)):
-            files = {}
-        needed = {*files.values(), *map(Digest.parse, trace.updates.values()), *map(Digest.parse, trace.blobs)} - (
-            set() if files else set(trace.output_digests().values())
-        )
-        gone = [digest for digest in needed if not self.cas.has(digest)]
-        return f"the cache no longer has {len(gone)} of its results" if gone else ""
-
-    def _finish(self, target: Target, trace: Trace, previous: Sequence[str]) -> None:
-        """Effects of a built target on the world: expansion, checked-in files, outputs. The same for a hit and a run."""
-        self._update_sources(target, trace)
-        if not self.options.dry_run:
-            self._bring_about(target, trace, previous)
-        # Last: it cannot be done twice, and what comes before may find a blob to be lost.
-        if trace.declared:
-            self.table.expand(
-                target.label,
-                (TargetDecl(label=parse_label(label), rule=rule, attrs=attrs) for label, rule, attrs in trace.declared),
-            )
-
-    def _update_sources(self, target: Target, trace: Trace) -> None:
-        for path, text in trace.updates.items():
-            digest = Digest.parse(text)
-            if self.sources.digest(path) == digest or self.options.dry_run:
-                continue
-            if self.options.locked:
-                raise TargetFailed(
-                    f"`{path}` is out of date and --locked forbids changing it",
-                    where=target.where,
-                    hint=f"run `zerorepo build {target.label}` without --locked and check `{path}` in",
-                )
-            scratch = self.workspace.state_dir / "tmp"
-            write_atomic(self.workspace.root / path, self.cas.get(digest), durable=True, scratch=scratch)
-            self.sources.forget(path)
-            self._updated.append(path)
-            self.events.note("updated", str(target.label), path=path)
-
-    def _bring_about(self, target: Target, trace: Trace, previous: Sequence[str]) -> None:
-        """Write the outputs. Beside another builder of this workspace each file is claimed until its record can be seen."""
-        claims = () if self.local.claims.alone() else sorted({*trace.outputs, *previous})
-        for path in claims:
-            if not self.local.claims.take_soon(b"o" + path.encode(), self._patience_s):
-                self._patience_s = 0.0  # whoever holds it was stopped, or hangs: it is not waited for again and again
-        try:
-            self.outputs.ensure(str(target.label), trace.output_digests(), _executable(trace), previous)
-        finally:
-            for path in claims:
-                self.local.finish(b"o" + path.encode())
-
     def _remember(
         self, target: Target, known: _Known, trace: Trace, actions: Sequence[tuple[str, str]], reasons: list[str]
     ) -> None:
@@ -486,10 +412,6 @@ def _described(target: Target) -> dict[str, Any]:
         "attrs": target.attrs,
     }
     return {**described, "adopted": target.adopted.identity()} if target.adopted else described
-
-
-def _executable(trace: Trace) -> list[str]:
-    return [path for path, (_, executable) in trace.outputs.items() if executable]
 
 
 __all__ = ["BuildOptions", "BuildResult", "Engine"]

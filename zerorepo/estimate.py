@@ -72,7 +72,9 @@ def estimate(engine: Engine, result: BuildResult, cached: Iterable[str] = ()) ->
     for label in sorted(would | may):
         rule = past[label].rule if label in past else _rule_of(engine, label)
         amounts = _sum(past[label], done) if label in past else by_rule.get(rule)
-        if label in past:
+        if label in would and _is_new(engine, label):
+            amounts = {}
+        elif label in past:
             done |= past[label].actions.keys()  # what several targets ask for counts once
         if label in would:
             # What is surely asked for counts whatever the last run did.
@@ -89,6 +91,12 @@ def estimate(engine: Engine, result: BuildResult, cached: Iterable[str] = ()) ->
         bounds.expected = max(bounds.expected, bounds.at_least)
         bounds.at_most = max(bounds.at_most, bounds.expected)
     return found
+
+
+def _is_new(engine: Engine, label: Label) -> bool:
+    """Whether a person's files are newly in place of what the rule did: its past says nothing of what they take."""
+    target, last = engine.table.get(label), engine.traces.last(label)
+    return bool(target and target.adopted and last and last.identity != str(engine.identity(target)))
 
 
 def _known(engine: Engine, more: Iterable[Label]) -> set[Label]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+import msgspec
 
 from zerorepo.errors import InternalError
 
@@ -55,8 +57,7 @@ class Unit:
     state: State = State.NEW
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """One transition (``old`` and ``new``), or, with ``kind`` "note", a remark about a unit or the whole build."""
 
     time: float
@@ -68,7 +69,7 @@ class Event:
     title: str = ""
     old: str = ""
     new: str = ""
-    detail: dict[str, Any] = field(default_factory=dict)
+    detail: dict[str, Any] = {}  # a Struct copies its defaults
 
     def to_json(self) -> str:
         """One line of the documented schema (docs/events.md)."""

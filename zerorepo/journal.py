@@ -3,7 +3,8 @@
 A journal belongs to one process, which holds a ``flock`` on it; the kernel drops that when the process dies, however it dies, and
 whoever opens the store next finds the journal free and takes it in. Knows nothing of databases or of what the bytes mean.
 
-A file is a format number (4 bytes) and a batch number (8), then records: CRC-32, length of key, length of value (``_DELETED`` for a deletion), key, value.
+A file is a format number (4 bytes) and a batch number (8), then records: CRC-32, length of key, length of value (``_DELETED`` for a
+deletion), key, value.
 """
 
 from __future__ import annotations

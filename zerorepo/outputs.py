@@ -245,7 +245,11 @@ class OutputTree:
             return
         stat = _stat(target)
         if stat is not None:
-            if stat != record.stat and not self._is_ours(target, record) and not self._is_another_builders(path, target):
+            if (
+                stat != record.stat
+                and not self._is_ours(target, record)
+                and not self._is_another_builders(path, target)
+            ):
                 self._tell(label, path)
                 self._state.delete(_KEY + path.encode())
                 return

@@ -10,7 +10,7 @@ import os
 import re
 import stat as stat_bits
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from zerorepo.digest import Digest, DigestFunction
@@ -46,6 +46,25 @@ class SourceTree:
         except KeyError:
             found = self._seen[path] = self._digest(path)
             return found
+
+    def look_at(self, paths: Iterable[str]) -> None:
+        """Find out the digests of many files that will be asked for. Large ones that have changed are hashed in threads."""
+        changed: dict[str, _Stat] = {}
+        for path in paths:
+            if path in self._seen or (now := self._stat(path)) is None:
+                continue
+            row = self._state.get(b"s" + path.encode())
+            known = _known(row, now, self._function) if row is not None else None
+            if known is not None:
+                self._seen[path] = known
+            elif now[0] > _SMALL:
+                changed[path] = now
+        began = time.time_ns()
+        digests = self._function.of_files([self._prefix + path for path in changed]) if len(changed) > 1 else []
+        for (path, before), digest in zip(changed.items(), digests, strict=False):
+            if isinstance(digest, Digest) and self._stat(path) == before:  # else whoever asks for it meets the error
+                self._seen[path] = digest
+                self._remember(path, before, digest, began)
 
     def path_of(self, path: str) -> str:
         """Where the file is, as the operating system is asked for it."""
@@ -95,10 +114,13 @@ class SourceTree:
                 return known
             digest = self._hash(path, before[0])
             if self._stat(path) == before:
-                if looked_at - max(before[1], before[2]) > _QUIET_NS:
-                    self._state.put_soon(b"s" + path.encode(), b"%d %d %d %d %s" % (*before, str(digest).encode()))
+                self._remember(path, before, digest, looked_at)
                 return digest
         raise EnvironmentFailure("The file keeps changing while it is read", where=path, hint="build when it is done")
+
+    def _remember(self, path: str, stat: _Stat, digest: Digest, looked_at: int) -> None:
+        if looked_at - max(stat[1], stat[2]) > _QUIET_NS:
+            self._state.put_soon(b"s" + path.encode(), b"%d %d %d %d %s" % (*stat, str(digest).encode()))
 
     def _stat(self, path: str) -> _Stat | None:
         """Size, mtime, ctime and inode; None when there is no such regular file."""

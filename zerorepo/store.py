@@ -8,7 +8,6 @@ the database by the hundred: durable like the other, at a tenth of the price. Kn
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import threading
 import time
@@ -25,8 +24,8 @@ from zerorepo.journal import Journal, UnknownFormat, abandoned, journals, pendin
 from zerorepo.salvage import check_sum, salvage
 
 SCHEMA_VERSION = 2
-_SCHEMA_KEY = b"zerorepo-schema"
-_MARK = b"zerorepo-journal:"
+SCHEMA_KEY = b"zerorepo-schema"
+MARK = b"zerorepo-journal:"
 _FORGOTTEN_BY = {1: (b"t", b"l", b"s")}
 """Schema version to the prefixes of rows whose form changed after it. Results and blobs, which cost money, are kept."""
 
@@ -41,12 +40,12 @@ _UPSERT = (
     "INSERT OR REPLACE INTO Cache(key, raw, store_time, expire_time, access_time, access_count, tag, size, mode, filename, value)"
     " VALUES (?, 1, ?, NULL, ?, 0, ?, ?, 1, NULL, ?)"
 )
-_GET = "SELECT mode, filename, value, access_time, tag FROM Cache WHERE key = ? AND raw = 1"
+GET = "SELECT mode, filename, value, access_time, tag FROM Cache WHERE key = ? AND raw = 1"
 
 Report = Callable[[str], None]
 
 
-class _BytesDisk(diskcache.Disk):  # type: ignore[misc]
+class BytesDisk(diskcache.Disk):  # type: ignore[misc]
     """diskcache's storage, restricted to bytes."""
 
     def put(self, key: Any) -> tuple[Any, bool]:
@@ -102,7 +101,7 @@ class Store:
                 self._begin_anew(error)
             if batched:
                 self._journal = Journal(folder)
-                self._journal.batch = int(self.get(_MARK + self._journal.name.encode()) or 0) + 1
+                self._journal.batch = int(self.get(MARK + self._journal.name.encode()) or 0) + 1
         except (OSError, sqlite3.Error, diskcache.Timeout) as error:
             raise EnvironmentFailure(
                 f"Cannot open the store: {error}",
@@ -113,15 +112,15 @@ class Store:
     def _open(self) -> None:
         self._inode = _inode(self.folder / DBNAME)
         self._cache = diskcache.Cache(
-            str(self.folder), disk=_BytesDisk, eviction_policy="none", cull_limit=0, size_limit=1 << 62
+            str(self.folder), disk=BytesDisk, eviction_policy="none", cull_limit=0, size_limit=1 << 62
         )
         self._inode = self._inode or _inode(self.folder / DBNAME)
         self._thread, self._own = threading.get_ident(), self._cache._con
-        found = self._select(_SCHEMA_KEY)
+        found = self._select(SCHEMA_KEY)
         if found is None:
-            self._cache.set(_SCHEMA_KEY, b"%d" % SCHEMA_VERSION)
+            self._cache.set(SCHEMA_KEY, b"%d" % SCHEMA_VERSION)
         else:
-            _refuse_newer(found, self.folder)
+            refuse_newer(found, self.folder)
             if int(found) < SCHEMA_VERSION:
                 self._migrate(int(found))
         self._take_in()
@@ -129,15 +128,15 @@ class Store:
     def _take_in(self) -> None:
         try:
             for name, batch, records in abandoned(self.folder):
-                mark = _MARK + name.encode()
+                mark = MARK + name.encode()
                 if batch > int(self._select(mark) or 0):
                     self._commit_once({**dict(records), mark: b"%d" % batch})
         except UnknownFormat:
-            raise _newer(self.folder) from None
+            raise newer(self.folder) from None
 
     def catch_up(self) -> None:
         """Take in what processes had put that have died since this store was opened. A ``stat`` when there were none."""
-        changed = os.stat(self.folder).st_mtime_ns
+        changed = self.folder.stat().st_mtime_ns
         if changed == self._scanned_ns and not self._company:
             return
         with self._guard:
@@ -151,7 +150,9 @@ class Store:
         """What other processes last put under ``key``, whether or not they have brought it into the database yet."""
         found = []
         for name, batch, records in pending(self.folder):
-            if (self._journal is None or name != self._journal.name) and batch > int(self.get(_MARK + name.encode()) or 0):
+            if (self._journal is None or name != self._journal.name) and batch > int(
+                self.get(MARK + name.encode()) or 0
+            ):
                 found.append(dict(records).get(key))
         with contextlib.suppress(ValueError, OSError, sqlite3.DatabaseError):
             found.append(self._select(key))  # what was pending a moment ago is here by now
@@ -163,7 +164,7 @@ class Store:
                 for prefix in _FORGOTTEN_BY.get(older, (b"",)):
                     con.execute("DELETE FROM Cache WHERE key >= ? AND key < ?", (prefix, _after(prefix)))
             version_now = b"%d" % SCHEMA_VERSION
-            con.execute(_UPSERT, (_SCHEMA_KEY, 0.0, 0.0, check_sum(_SCHEMA_KEY, version_now), 0, version_now))
+            con.execute(_UPSERT, (SCHEMA_KEY, 0.0, 0.0, check_sum(SCHEMA_KEY, version_now), 0, version_now))
 
     def _begin_anew(self, error: sqlite3.DatabaseError) -> None:
         # OperationalError is a full disk, a lock or a permission: the database itself is well.
@@ -205,7 +206,7 @@ class Store:
     # --- reading
 
     def _select(self, key: bytes) -> bytes | None:
-        row = self._con.execute(_GET, (key,)).fetchone()
+        row = self._con.execute(GET, (key,)).fetchone()
         if row is None:
             return None
         mode, filename, value, used, tag = row
@@ -342,7 +343,7 @@ class Store:
         """Bring what is pending into the database, for other processes to see, and let go of finished claims."""
         with self._guard:
             if self._pending and self._journal and time.monotonic() - self._since >= older_than_s:
-                mark = {_MARK + self._journal.name.encode(): b"%d" % self._journal.batch}
+                mark = {MARK + self._journal.name.encode(): b"%d" % self._journal.batch}
                 try:
                     self._commit(self._pending, mark)
                     self._journal.settled()
@@ -411,7 +412,7 @@ class Store:
         """Forget everything."""
         self._pending.clear()
         self._cache.clear()
-        self._cache.set(_SCHEMA_KEY, b"%d" % SCHEMA_VERSION)
+        self._cache.set(SCHEMA_KEY, b"%d" % SCHEMA_VERSION)
 
     # --- together with other processes
 
@@ -457,92 +458,7 @@ class Store:
             return
         journal.close()
         with contextlib.suppress(sqlite3.Error), self._transaction() as con:
-            con.execute("DELETE FROM Cache WHERE key = ?", (_MARK + journal.name.encode(),))
-
-
-class ReadOnlyStore(Store):
-    """A store that leaves the disk as it is, for dry runs and questions: what is put is kept in memory, and seen again."""
-
-    read_only = True
-
-    def __init__(
-        self, folder: Path, report: Report | None = None, *, batched: bool = False, damaged: Report | None = None
-    ) -> None:
-        self.folder = folder
-        self._added: dict[bytes, bytes | None] = {}
-        self._db: sqlite3.Connection | None = None
-        self._disk = _BytesDisk(str(folder))
-        path = folder / DBNAME
-        if not path.is_file():
-            return
-        # A database without a write-ahead log is complete; "immutable" keeps SQLite from making lock files beside it.
-        mode = "mode=ro" if Path(f"{path}-wal").exists() else "mode=ro&immutable=1"
-        try:
-            self._db = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, check_same_thread=False)
-            found = self._stored(_SCHEMA_KEY)
-        except sqlite3.DatabaseError:
-            self._db = None  # a build would begin it anew
-            return
-        if found is not None:
-            _refuse_newer(found, folder)
-            if int(found) < SCHEMA_VERSION:
-                self._db = None  # a build would bring it up to date
-                return
-        try:
-            for name, batch, records in pending(folder):
-                if batch > int(self._stored(_MARK + name.encode()) or 0):
-                    self._added.update(records)
-        except UnknownFormat:
-            raise _newer(folder) from None
-
-    def _stored(self, key: bytes) -> bytes | None:
-        if self._db is None:
-            return None
-        row = self._db.execute(_GET, (key,)).fetchone()
-        if row is None:
-            return None
-        value = self._disk.fetch(row[0], row[1], row[2], False)
-        if not isinstance(value, bytes) or (row[4] is not None and row[4] != check_sum(key, value)):
-            return None
-        return value
-
-    def get(self, key: bytes) -> bytes | None:
-        if key in self._added:
-            return self._added[key]
-        try:
-            return self._stored(key)
-        except (ValueError, OSError, sqlite3.DatabaseError):
-            return None
-
-    def put(self, key: bytes, value: bytes, *, stands_for: int = 0) -> None:
-        self._added[key] = value
-
-    def put_soon(self, key: bytes, value: bytes) -> None:
-        self._added[key] = value
-
-    def put_with_next(self, key: bytes, value: bytes) -> None:
-        self._added[key] = value
-
-    def delete(self, key: bytes) -> None:
-        self._added[key] = None
-
-    def keys(self, prefix: bytes = b"") -> list[bytes]:
-        rows = self._db.execute("SELECT key FROM Cache").fetchall() if self._db else []
-        found = {bytes(row[0]) for row in rows if self._added.get(bytes(row[0]), b"") is not None}
-        found |= {key for key, value in self._added.items() if value is not None}
-        return sorted(key for key in found if key.startswith(prefix) and not key.startswith(b"zerorepo-"))
-
-    def size(self) -> int:
-        with contextlib.suppress(OSError):
-            return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
-        return 0
-
-    def flush(self, *, older_than_s: float = 0.0) -> None:
-        """Nothing to do."""
-
-    def close(self) -> None:
-        if self._db is not None:
-            self._db.close()
+            con.execute("DELETE FROM Cache WHERE key = ?", (MARK + journal.name.encode(),))
 
 
 def _after(prefix: bytes) -> bytes:
@@ -550,12 +466,14 @@ def _after(prefix: bytes) -> bytes:
     return prefix + b"\xff" * 8
 
 
-def _refuse_newer(found: bytes, folder: Path) -> None:
+def refuse_newer(found: bytes, folder: Path) -> None:
+    """EnvironmentFailure when a schema version is one that this version does not know."""
     if not found.isdigit() or int(found) > SCHEMA_VERSION:
-        raise _newer(folder)
+        raise newer(folder)
 
 
-def _newer(folder: Path) -> EnvironmentFailure:
+def newer(folder: Path) -> EnvironmentFailure:
+    """What refuses a store of a later version."""
     return EnvironmentFailure(
         "The store was written by a newer ZeroRepo",
         where=str(folder),

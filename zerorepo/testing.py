@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zerorepo.analysis import check_declared
 from zerorepo.engine import BuildOptions, BuildResult, Engine
 from zerorepo.errors import ZeroRepoError
 from zerorepo.events import Event, EventStream, Subscriber
@@ -172,10 +171,7 @@ class RuleRunner:
         if subscriber is not None:
             events.subscribe(subscriber)
         async with Engine(workspace, BuildOptions(**options), events) as engine:
-            static = [
-                t.label for t in engine.table.static() if any(p.matches(t.label) for p in wanted if not p.negative)
-            ]
-            engine.order = check_declared(engine.table, static)
+            engine.look_at(wanted)
             return Run(await engine.build(wanted, tests_only=tests_only), log)
 
     def build_ok(self, *patterns: str, **options: Any) -> Run:

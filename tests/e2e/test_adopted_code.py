@@ -41,12 +41,17 @@ def edit(tiny: Tinytext, path: str, old: str, new: str) -> None:
     (tiny.out / path).write_text(text.replace(old, new))
 
 
-def adopt(tiny: Tinytext, *args: str) -> list[dict[str, Any]]:
-    """What the command says that it adopted."""
-    argv = [sys.executable, "-m", "zerorepo", "adopt", *args, "--json"]
+def command(tiny: Tinytext, *args: str) -> Any:
+    """What a command says with ``--json``."""
+    argv = [sys.executable, "-m", "zerorepo", *args]
     done = subprocess.run(argv, cwd=tiny.root, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
-    found: list[dict[str, Any]] = json.loads(done.stdout)["adopted"]
+    return json.loads(done.stdout)
+
+
+def adopt(tiny: Tinytext, *args: str) -> list[dict[str, Any]]:
+    """What the command says that it adopted."""
+    found: list[dict[str, Any]] = command(tiny, "adopt", *args, "--json")["adopted"]
     return found
 
 
@@ -62,6 +67,9 @@ def test_an_edited_function_is_tested_with_all_that_uses_it_and_nobody_is_asked(
     assert [(row["label"], row["source"]) for row in rows] == [
         ("//words:split_words.code", "adopted/words/split_words.py")
     ]
+    dry = command(copy, "build", "//words:split_words.code", "--dry-run", "--json")
+    assert dry["would_run"].keys() == {"//words:split_words.code"}
+    assert dry["estimate"]["meters"].get("model_calls", {"at_most": 0})["at_most"] == 0
     built = copy.build()
     assert (built.code, built.asked, edited(built)) == (ExitCode.OK, [], [])
     assert built.tested == ["//:tinytext.suite", *USERS_OF_SPLIT_WORDS]

@@ -14,7 +14,8 @@ from zerorepo.cas import BlobMissing, Cas
 from zerorepo.digest import Digest, DigestFunction
 from zerorepo.errors import EnvironmentFailure
 from zerorepo.fileio import sweep, write_atomic
-from zerorepo.store import ReadOnlyStore, Store
+from zerorepo.read_only_store import ReadOnlyStore
+from zerorepo.store import Store
 
 XXH3 = DigestFunction.XXH3
 

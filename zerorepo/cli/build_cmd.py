@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import gc
 import json
 import os
 import signal
@@ -15,7 +16,6 @@ from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 from zerorepo import snapshot
-from zerorepo.analysis import check_declared
 from zerorepo.cli import watched
 from zerorepo.cli.build_report import Report, failure_json, report_dry_run
 from zerorepo.cli.common import GLOBALS, current_package, emit_json, load_workspace, patterns
@@ -62,6 +62,7 @@ def run(request: Request) -> ExitCode:
 
 
 def _run(request: Request, events: EventStream, summary: Summary) -> ExitCode:
+    _collect_less()
     workspace = load_workspace()
     workspace.check_settings()
     texts = request.targets or (["//..."] if request.tests_only or not current_package(workspace) else ["..."])
@@ -99,6 +100,12 @@ def _run(request: Request, events: EventStream, summary: Summary) -> ExitCode:
     return code
 
 
+def _collect_less() -> None:
+    """A build makes many objects that stay: with Python's own thresholds a tenth of its time goes into looking at them again."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
 def _open(path: Path | None, what: str) -> TextIO | None:
     try:
         # Line by line: what a killed build had finished is in the file.
@@ -120,8 +127,7 @@ async def _build(
     workspace: Workspace, wanted: Sequence[Pattern], request: Request, events: EventStream, summary: Summary
 ) -> _Result:
     async with Engine(workspace, request.options, events) as engine:
-        static = [t.label for t in engine.table.static() if any(p.matches(t.label) for p in wanted if not p.negative)]
-        engine.order = check_declared(engine.table, static)
+        engine.look_at(wanted)
         matched = await engine.match(wanted, tests_only=request.tests_only)
         result = await engine.collect(matched)
         looked = looked_at(engine, result) if result.ok and summary.did_nothing() else None

@@ -11,7 +11,7 @@ from zerorepo.buildfile import find_packages
 from zerorepo.cli.common import emit, emit_json, load_workspace
 from zerorepo.errors import ExitCode, ZeroRepoError
 from zerorepo.plugins import load_object
-from zerorepo.store import ReadOnlyStore
+from zerorepo.read_only_store import ReadOnlyStore
 
 _PROBE_LIMIT_S = 20.0
 

@@ -97,6 +97,7 @@ class LocalExecutor:
         self._scheduler = scheduler
         self._dry_run = dry_run
         self._flights: dict[str, _Flight] = {}
+        self._landed: set[str] = set()
         self.missing: list[tuple[Label, str]] = []
         """Dry run: label and mnemonic of each action that is asked for and is not in the cache."""
         self._services: dict[type[Any], asyncio.Task[Any]] = {}
@@ -115,6 +116,9 @@ class LocalExecutor:
                 raise
             finally:
                 flight.land()
+            if type(action).cache is CachePolicy.DURABLE:
+                del self._flights[key.hex]  # who asks later finds it in the cache
+                self._landed.add(key.hex)
             return flight.ran
         await flight.landed()
         if flight.error is not None:
@@ -157,6 +161,8 @@ class LocalExecutor:
             raise
 
     def _hit(self, unit: Unit, key: Digest, found: CachedResult) -> Ran:
+        if key.hex in self._landed:
+            return Ran(key, found.result, False)  # it came to its end in this build, which was told then
         transition(self.events, unit, State.CACHED, meters=dict(found.meters))
         return Ran(key, found.result, True)
 
