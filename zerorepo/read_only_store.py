@@ -36,8 +36,10 @@ class ReadOnlyStore(Store):
         try:
             self._db = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, check_same_thread=False)
             found = self._stored(SCHEMA_KEY)
-        except sqlite3.DatabaseError:
-            self._db = None  # a build would begin it anew
+        except sqlite3.DatabaseError as error:
+            self._db = None
+            if report and not isinstance(error, sqlite3.OperationalError):
+                report(f"the store {folder} is damaged ({error}); a build begins it anew with what can be read")
             return
         if found is not None:
             refuse_newer(found, folder)
@@ -90,7 +92,9 @@ class ReadOnlyStore(Store):
         self._added[key] = None
 
     def keys(self, prefix: bytes = b"") -> list[bytes]:
-        rows = self._db.execute("SELECT key FROM Cache").fetchall() if self._db else []
+        rows = []
+        with contextlib.suppress(sqlite3.DatabaseError):  # what cannot be listed counts as not there
+            rows = self._db.execute("SELECT key FROM Cache").fetchall() if self._db else []
         found = {bytes(row[0]) for row in rows if self._added.get(bytes(row[0]), b"") is not None}
         found |= {key for key, value in self._added.items() if value is not None}
         return sorted(key for key in found if key.startswith(prefix) and not key.startswith(b"zerorepo-"))

@@ -8,6 +8,7 @@ the database by the hundred: durable like the other, at a tenth of the price. Kn
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 import time
@@ -104,7 +105,7 @@ class Store:
                 self._journal.batch = int(self.get(MARK + self._journal.name.encode()) or 0) + 1
         except (OSError, sqlite3.Error, diskcache.Timeout) as error:
             raise EnvironmentFailure(
-                f"Cannot open the store: {error}",
+                f"Cannot open the store: {'it is on a read-only disk' if _is_read_only(folder) else error}",
                 where=str(folder),
                 hint="check the folder's permissions and free space; deleting it loses only cached work",
             ) from error
@@ -479,6 +480,10 @@ def newer(folder: Path) -> EnvironmentFailure:
         where=str(folder),
         hint="use that version, or another [cache] dir",
     )
+
+
+def _is_read_only(folder: Path) -> bool:
+    return folder.is_dir() and not os.access(folder, os.W_OK)
 
 
 def _inode(path: Path) -> int | None:

@@ -82,6 +82,9 @@ def _verify_files(store: Store, cas: Cas, health: Health, *, repair: bool) -> It
             if repair:
                 with contextlib.suppress(OSError):
                     path.unlink()
+            if hex_ in rows:
+                rows.discard(hex_)
+                yield b"f" + hex_.encode()
             continue
         health.blobs += 1
         if hex_ in rows:
@@ -129,10 +132,9 @@ def collect(store: Store, cas: Cas, *, unused_s: float | None = None) -> Freed:
     """Remove blobs that no result and no trace refers to, what was not used for ``unused_s`` seconds, and remains of damage."""
     freed = Freed()
     doomed: dict[bytes, int] = {}
-    before = time.time() - unused_s if unused_s is not None else None
     referred = _referred(store)
-    for key, bytes_ in store.oldest(until=before):
-        doomed[key] = bytes_
+    if unused_s is not None:
+        doomed.update(store.oldest(until=time.time() - unused_s))
     for key, bytes_ in store.oldest(until=time.time() - _GRACE_S):
         if key[:1] in (b"b", b"f") and key[1:].decode() not in referred:
             doomed[key] = bytes_
