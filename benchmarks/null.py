@@ -22,7 +22,8 @@ def measure(size: int, runs: int) -> None:
         cases, fresh = [], {}
         for tool in tools(size):
             place = tool.set_up(graph, folder / tool.name)
-            case = Case(tool.name, tool.command(), place)
+            # Bytecode may be kept, as it is where tools are installed.
+            case = Case(tool.name, tool.command(), place, env={"PYTHONDONTWRITEBYTECODE": ""})
             fresh[tool.name] = run(case)  # the build that leaves nothing to do
             run(case)  # the first look after it, at which some tools take in what that build wrote
             cases.append(case)

@@ -26,9 +26,11 @@ def main(quick: bool = False) -> None:
         subprocess.run([zerorepo, "build", "//...", "--quiet"], cwd=work, check=True)
         commands: dict[str, list[str]] = {
             "python -c pass": [sys.executable, "-c", "pass"],
+            "python -I -S -c pass": [sys.executable, "-I", "-S", "-c", "pass"],
             "import typer": [sys.executable, "-c", "import typer"],
             "zerorepo version": [zerorepo, "version"],
             "zerorepo build //... (nothing to do)": [zerorepo, "build", "//..."],
+            "the same without the launcher": [f"{zerorepo}-full", "build", "//..."],
         }
         if ninja := shutil.which("ninja"):
             (work / "build.ninja").write_text("rule cp\n  command = cp $in $out\nbuild spec.copy: cp spec.md\n")

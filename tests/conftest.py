@@ -22,3 +22,11 @@ def toys(tmp_path: Path) -> Callable[..., RuleRunner]:
         )
 
     return make
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """How many builds of random graphs were checked (tests/random)."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
+    counts = [count for report in reports for name, count in report.user_properties if name == "random_cases"]
+    if counts:
+        terminalreporter.write_line(f"random graphs: {sum(counts)} builds were checked against the oracle")

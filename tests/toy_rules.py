@@ -189,19 +189,31 @@ class ExpandAttrs(Attrs):
 
     plan: SourcePath
     package: str = "gen"
+    deps: tuple[Label, ...] = ()
+    """Targets whose outputs continue the plan."""
 
 
 @rule("expand", attrs=ExpandAttrs, expands=True)
 async def expand(ctx: RuleContext[ExpandAttrs]) -> None:
-    """Each line ``name source...`` of the plan declares a ``cat``; ``name @plan`` another ``expand``."""
-    for line in ctx.read(await ctx.source(ctx.attrs.plan)).decode().splitlines():
+    """Each line ``name source...`` of the plan declares a ``cat``; ``name @plan`` another ``expand``.
+
+    A source ``+file`` names further labels, a source ``//:label`` is a dependency.
+    """
+    blobs = [await ctx.source(ctx.attrs.plan), *await blobs_of(ctx, list(ctx.attrs.deps))]
+    for line in b"".join(map(ctx.read, blobs)).decode().splitlines():
         name, *sources = line.split()
         label = Label(ctx.attrs.package, name)
         if sources and sources[0].startswith("@"):
             inner = {"plan": f"//:{sources[0][1:]}", "package": f"{ctx.attrs.package}/{name}"}
             ctx.declare(label, "expand", inner)
         else:
-            ctx.declare(label, "cat", {"srcs": [f"//:{source}" for source in sources]})
+            more = [f"//:{source[1:]}" for source in sources if source[0] == "+"]
+            attrs = {
+                "srcs": [f"//:{source}" for source in sources if source[0] not in "+/"],
+                "deps": [source for source in sources if source[0] == "/"],
+                "more": more[0] if more else None,
+            }
+            ctx.declare(label, "cat", attrs)
 
 
 class PlannedAttrs(Attrs):

@@ -25,6 +25,10 @@ class CachePolicy(StrEnum):
     """Runs at most once per build, never cached."""
 
 
+Meters = Mapping[str, float]
+"""What an execution consumed, by name."""
+
+
 class ActionResult(Value):
     """Base of results. CAS digests in its fields keep their blobs alive with it."""
 
@@ -44,6 +48,10 @@ class ActionContext(Protocol):
     @property
     def key(self) -> Digest:
         """The action's own key."""
+
+    @property
+    def refreshing(self) -> bool:
+        """Whether the user wants this done anew although there is a result (``--refresh``)."""
 
     @property
     def workspace(self) -> Path:
@@ -97,14 +105,16 @@ class Action(Value):
     result: ClassVar[type[ActionResult]]
     cache: ClassVar[CachePolicy] = CachePolicy.DURABLE
     pool: ClassVar[str] = "cpu"
+    refreshable: ClassVar[bool] = False
+    """Another execution may give another result: ``--refresh`` executes it although there is one."""
 
     async def execute(self, context: ActionContext) -> ActionResult:
         """Do the work. Must not read anything that is not a field, a setting that cannot matter, or in the CAS."""
         raise NotImplementedError
 
+    async def reused(self, context: ActionContext, meters: Meters) -> None:
+        """Called when a remembered result took the place of an execution that had consumed ``meters``. Must be quick."""
+
     def describe(self) -> str:
         """A few words for the progress display."""
         return self.mnemonic
-
-
-Meters = Mapping[str, float]

@@ -27,7 +27,6 @@ ENCODING_VERSION = 1
 Leaf = tuple[str, bytes, bytes]
 """Path within the value, type tag (one ASCII letter), payload."""
 
-_HEAD = b"zr%d" % ENCODING_VERSION
 _SHOWN = 200  # a longer scalar appears in a manifest by its digest and its first characters
 
 
@@ -36,9 +35,13 @@ def encode(value: Any) -> bytes:
 
     Fields stand as declared, mapping keys sorted, members of sets sorted by their encoding.
     """
-    parts = [_HEAD]
+    parts = [_head()]
     _walk(value, "", parts)
     return b"".join(parts)
+
+
+def _head() -> bytes:
+    return b"zr%d" % ENCODING_VERSION
 
 
 def _leaf(parts: list[bytes], path: str, tag: bytes, payload: bytes) -> None:
@@ -147,9 +150,10 @@ _WRITERS: tuple[tuple[type | tuple[type, ...], Writer], ...] = (
 
 def leaves(encoded: bytes) -> Iterator[Leaf]:
     """The leaves that ``encode`` wrote, in order. ValueError when these are not its bytes."""
-    if not encoded.startswith(_HEAD):
+    head = _head()
+    if not encoded.startswith(head):
         raise ValueError("not of this encoding")
-    at = len(_HEAD)
+    at = len(head)
     while at < len(encoded):
         tag, path, at = encoded[at : at + 1], *_part(encoded, at + 1)
         payload, at = _part(encoded, at)

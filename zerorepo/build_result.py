@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from zerorepo.context import Built
-from zerorepo.label import Label
+from zerorepo.label import Label, Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,8 @@ class BuildOptions:
     dry_run: bool = False
     locked: bool = False
     overwrite: bool = False
+    refresh: Sequence[Pattern] = ()
+    """Targets that run anew, and whose refreshable actions do, although there are results."""
     settling: bool = False
     """Run rules but no action: take in what the build itself changed."""
     extra: Mapping[str, Any] = field(default_factory=dict)

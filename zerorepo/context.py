@@ -102,9 +102,13 @@ class Answers:
         """Several targets, built in parallel. The first error, when all have ended."""
         found: list[Settled | None] = [self.built(label) for label in labels]
         if None in found:
-            if len(labels) > 1:
-                await gather(*(self.demand(label, job) for label in labels if not self.begin(label)))
-            found = [each or await settled(self.demand(label, job)) for label, each in zip(labels, found, strict=True)]
+            sought = [label for label in labels if not self.begin(label)] if len(labels) > 1 else []
+            answers = await asyncio.gather(*(settled(self.demand(each, job)) for each in sought))
+            others = dict(zip(sought, answers, strict=True))
+            found = [
+                each or others.get(label) or await settled(self.demand(label, job))
+                for label, each in zip(labels, found, strict=True)
+            ]
         return list(map(raised, found))
 
     async def all(self, requests: Sequence[Request], job: Job[Built]) -> list[str]:
@@ -194,6 +198,10 @@ class TargetContext(Generic[AttrsT]):
     @property
     def label(self) -> Label:
         return self._target.label
+
+    @property
+    def rule(self) -> str:
+        return self._target.rule.name
 
     @property
     def attrs(self) -> Any:

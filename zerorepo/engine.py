@@ -25,7 +25,7 @@ from zerorepo.errors import BuildError, InternalError, UsageError, ZeroRepoError
 from zerorepo.events import EventStream, State, Unit, transition
 from zerorepo.executors.local import LocalExecutor, WouldRun
 from zerorepo.fileio import sweep
-from zerorepo.label import Label, Pattern, parse_label
+from zerorepo.label import Label, Pattern, chosen, parse_label
 from zerorepo.matching import expand_for, match
 from zerorepo.outputs import OutputTree
 from zerorepo.read_only_store import ReadOnlyStore
@@ -93,6 +93,7 @@ class Engine:
             self.events,
             self.options.extra,
             dry_run=self.options.dry_run or self.options.settling,
+            refresh=self.options.refresh,
         )
         self.decisions: dict[Label, Decision] = {}
         """Why each target would run; in a dry run only."""
@@ -303,7 +304,8 @@ class Engine:
     async def _check(self, target: Target, unit: Unit, known: _Known, answer: Answerer) -> Built | None:
         """The target as an earlier build left it, its outputs brought about; None when its rule must run."""
         last, identity = known.last, known.identity
-        present = Present(lambda: manifest_of(known.described, self.cas.function), last, known.traces)
+        refresh = chosen(target.label, self.options.refresh)
+        present = Present(lambda: manifest_of(known.described, self.cas.function), last, known.traces, refresh)
         while True:
             decision = await decide(present, answer, self._effects.unusable)
             known.decision = decision

@@ -165,11 +165,15 @@ def _at_least(engine: Engine, past: Mapping[Label, _Past]) -> tuple[Meters, dict
             )
     total: Meters = {}
     by_label: dict[Label, Meters] = {}
-    for label, mnemonic in engine.executor.missing:
+    counted: set[str] = set()
+    for label, asked in engine.executor.would_run.items():
         mine = by_label.setdefault(label, {})
-        for name, amount in smallest.get(mnemonic, {}).items():
-            total[name] = total.get(name, 0.0) + amount
-            mine[name] = mine.get(name, 0.0) + amount
+        for key, missing in asked.items():
+            for name, amount in smallest.get(type(missing.action).mnemonic, {}).items():
+                mine[name] = mine.get(name, 0.0) + amount
+                if key not in counted:  # what several targets ask for is asked once
+                    total[name] = total.get(name, 0.0) + amount
+            counted.add(key)
     return total, by_label
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from zerorepo.errors import InternalError
+from zerorepo.redaction import mask, redact
 
 SCHEMA_VERSION = 1
 """Of the log that ``--events`` writes (docs/events.schema.json): raised when a reader of the old one would be wrong."""
@@ -83,7 +84,7 @@ class Event(msgspec.Struct, frozen=True):
         )
         if self.detail:
             body["detail"] = self.detail
-        return json.dumps(body, ensure_ascii=False, default=str)
+        return mask(json.dumps(body, ensure_ascii=False, default=str))
 
 
 Subscriber = Callable[[Event], None]
@@ -100,7 +101,10 @@ class EventStream:
         self._subscribers.append(subscriber)
 
     def emit(self, event: Event) -> None:
-        """Deliver one event."""
+        """Deliver one event. What others said (errors, progress) is redacted before anyone sees it."""
+        if event.detail and (event.kind == "note" or event.new == State.FAILED):
+            detail = {name: redact(said) if isinstance(said, str) else said for name, said in event.detail.items()}
+            event = msgspec.structs.replace(event, detail=detail)
         for subscriber in self._subscribers:
             subscriber(event)
 

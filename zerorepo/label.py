@@ -167,6 +167,15 @@ def parse_pattern(text: str, package: str = "") -> Pattern:
     return Pattern(label.package, label.name, negative=negative, text=text)
 
 
+def chosen(label: Label, patterns: Iterable[Pattern]) -> bool:
+    """Whether ``patterns`` choose ``label``: later ones add or, when negative, take away."""
+    found = False
+    for pattern in patterns:
+        if pattern.matches(label):
+            found = not pattern.negative
+    return found
+
+
 def parse_patterns(texts: Iterable[str], package: str = "") -> list[Pattern]:
     """Parse several; later ones add to or, when negative, take from what earlier ones matched."""
     return [parse_pattern(text, package) for text in texts]

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import TypeVar
 
-from zerorepo.errors import UsageError, did_you_mean
+from zerorepo.errors import CycleError, UsageError, did_you_mean
 from zerorepo.label import Label, Pattern
 from zerorepo.scheduler import DependencyFailed, Job, Scheduler
 from zerorepo.table import Target, TargetTable
@@ -85,25 +85,37 @@ def _check_exists(table: TargetTable, pattern: Pattern) -> None:
 
 
 async def expand_for(table: TargetTable, scheduler: Scheduler[ValueT], label: Label, asker: Job[ValueT]) -> None:
-    """Build expansions, nearest first, until one declares ``label``; those that wait for the asker cannot."""
+    """Build expansions, nearest first, until one declares ``label``; those that wait for the asker cannot.
+
+    CycleError when only one of those might have.
+    """
     tried: set[Label] = set()
     failed: DependencyFailed | None = None
     while table.get(label) is None:
-        nearest = next(
-            (
-                target.label
-                for target in table.expanders_for(label.package)
-                if target.label not in tried and not scheduler.would_cycle(asker, target.label)
-            ),
-            None,
-        )
+        untried = [target.label for target in table.expanders_for(label.package) if target.label not in tried]
+        nearest = next((each for each in untried if not scheduler.would_cycle(asker, each)), None)
         if nearest is None:
             if failed is not None:
                 raise failed  # it might have declared the label
             target = table.get(asker.key) if isinstance(asker.key, Label) else None
-            raise table.unknown(label, where=target.where if target else None, asked_by=str(asker.key))
+            unknown = table.unknown(label, where=target.where if target else None, asked_by=str(asker.key))
+            if untried:
+                await _demand_in_a_circle(scheduler, untried[0], label, asker, unknown)
+            raise unknown
         tried.add(nearest)
         try:
             await scheduler.demand(nearest, asker)
         except DependencyFailed as error:
             failed = failed or error
+
+
+async def _demand_in_a_circle(
+    scheduler: Scheduler[ValueT], expansion: Label, label: Label, asker: Job[ValueT], unknown: UsageError
+) -> None:
+    """The CycleError of demanding what waits for the asker, with what else may be meant."""
+    try:
+        await scheduler.demand(expansion, asker)
+    except CycleError as error:
+        hint = f"`{asker.key}` needs `{label}`, which no build file declares; `{expansion}` may, but waits for it"
+        error.hint = "\n".join(filter(None, [hint, unknown.hint]))
+        raise

@@ -329,6 +329,11 @@ class OutputTree:
         self._remember(record.owner, path, record.digest, None)
         self._note(record.owner, path, record.digest, self._write(self._base + path, data, mode))
 
+    def recorded(self, path: str, digest: str) -> tuple[int, int, int, int, int] | None:
+        """Size, mtime, ctime, inode and mode of an output as it was when it had this digest; None when that is not known."""
+        record = self._record(path)
+        return record.stat if record is not None and record.digest == digest else None
+
     def owner(self, path: str) -> str | None:
         """The label that made an output, as far as is remembered."""
         record = self._record(path)

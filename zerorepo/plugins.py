@@ -15,6 +15,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from zerorepo.checks import Check
 from zerorepo.errors import InternalError, UsageError, did_you_mean
 from zerorepo.rule import MacroRule, Rule
 from zerorepo.values import Value
@@ -28,7 +29,8 @@ class RuleSet:
 
     ``rules``: rule or macro name to a ``Rule`` or ``MacroRule``. ``settings``: section of ``zerorepo.toml`` to a ``Value`` model.
     ``commands``: command name to a ``typer.Typer`` or a function. ``probes``: name to an
-    async function of the workspace folder, for ``zerorepo info``. ``templates``: name to a function that returns the files (path to
+    async function of the workspace folder, for ``zerorepo info``. ``checks``: name to a check, for ``zerorepo doctor`` (see
+    ``zerorepo.checks``). ``templates``: name to a function that returns the files (path to
     text) that ``zerorepo init`` writes.
     """
 
@@ -37,6 +39,7 @@ class RuleSet:
     settings: Mapping[str, str] = field(default_factory=dict)
     commands: Mapping[str, str] = field(default_factory=dict)
     probes: Mapping[str, str] = field(default_factory=dict)
+    checks: Mapping[str, Check] = field(default_factory=dict)
     templates: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -63,10 +63,14 @@ class Present:
     """Readable identity; a function, because a hit does not need it."""
     last: LastBuild | None
     traces: Traces
+    refresh: bool = False
+    """The user wants it run anew (``--refresh``)."""
 
 
 async def decide(present: Present, answer: Answerer, usable: Callable[[Trace], str]) -> Decision:
     """Find a trace that still holds. ``usable`` says why a holding trace cannot be used ("" when it can)."""
+    if present.refresh:
+        return Decision(None, note="--refresh asks for it")
     first: tuple[Difference, ...] = ()
     unusable = ""
     for trace in present.traces:

@@ -41,6 +41,10 @@ class RuleContext(Protocol, Generic[AttrsT]):
         """The target being built."""
 
     @property
+    def rule(self) -> str:
+        """The name of its rule."""
+
+    @property
     def attrs(self) -> AttrsT:
         """Its attributes."""
 

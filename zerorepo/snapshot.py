@@ -1,158 +1,228 @@
-"""The answer to "is there anything to do?" without asking anyone: what a build that did nothing had looked at.
+"""The answer to "is there anything to do?" without asking anyone: the state of all that a finished build depended on.
 
-When a build found every target up to date and ran nothing, the state of each file and folder that it depended on is written down:
-sources, outputs, build files, the rule sets' own code. While all of these are the same, the same command line has the same answer,
-and neither the engine nor any rule set is imported. Anything different, and the ordinary build decides.
+After a build that leaves nothing to do, the state of each file and folder that it depended on is written down: sources, outputs,
+build files, the rule sets' own code. While all of these are the same, the same command line has the same answer, and neither the
+engine nor any rule set is imported. Anything different, and the ordinary build decides.
 
-Knows nothing of targets or traces: it compares ``stat`` results. Imports nothing heavy, for this is the path that must be fast.
+Knows nothing of targets or traces, nor of when a state can be trusted (``settled``): it compares. Nothing here may be imported
+that is not built into the interpreter: this file is all that runs, before ``site`` and even ``os`` are loaded.
 """
 
-from __future__ import annotations
-
+import _imp
 import marshal
-import os
+import posix
 import sys
 import time
-import zlib
-from collections.abc import Iterable, Sequence
-from typing import Any
+from _operator import attrgetter
 
 from zerorepo import __version__
 
-_FORMAT = 1
-_QUIET_NS = 50_000_000  # a change within one tick of the kernel's clock does not show in a stat
-_FLAGS = frozenset(
-    {"--json", "--quiet", "-q", "--keep-going", "-k", "--locked", "--unsafe", "--no-wait", "--overwrite"}
-)
-_VALUED = frozenset({"--jobs", "-j"})
-_CONFIG = "zerorepo.toml"
+FORMAT = 2
+FOLDER = ".zerorepo/snapshots"
+MOST = 8
+"""Snapshots of one workspace that are kept, the latest."""
 
 WALL = "@WALL@"
-"""Stands in the text for the seconds that the answer took."""
+"""Stands in a text for the seconds that the answer took."""
 
-Looked = tuple[int, int, int, int, int]
-"""Mode, size, mtime, ctime and inode; what changes when a file is written, replaced or swapped, even with its mtime restored."""
+LOOKED = "ZEROREPO_LOOKED"
+"""In the environment of a process that has already looked: its own number. It is the same before and after ``exec``."""
+
+_CONFIG = "zerorepo.toml"
+_COMMANDS = ("build", "test")
+_FLAGS = frozenset(
+    {"--json", "--quiet", "-q", "--keep-going", "-k", "--locked", "--unsafe", "--no-wait", "--overwrite", "--debug"}
+)
+_VALUED = frozenset({"--jobs", "-j", "--set", "--directory", "-C"})
+
+state_of = attrgetter("st_mode", "st_size", "st_mtime_ns", "st_ctime_ns", "st_ino")
+"""What changes when a file is written, replaced or swapped, even when its mtime is restored."""
+
+State = tuple[int, int, int, int, int]
+Chunk = tuple[bool, bytes, bytes, bytes]
+"""Files of one folder: whether links are followed, the folder, names with NUL between, their states as ``packed``."""
+Body = tuple[bytes, list[Chunk], list[bytes], list[tuple[bytes, int]], list[tuple[bytes, bytes | None]], str, str]
+"""Key, files, paths that must not exist, files that must be the same whatever is in them, environment, stdout, stderr."""
 
 
-def key_of(argv: Sequence[str], start: str) -> bytes | None:
+def packed(states: list[State]) -> bytes:
+    """States as bytes that are equal when they are: a tenth of the memory, and one comparison a folder."""
+    return marshal.dumps(states, 2)  # the last version whose bytes do not depend on who else refers to a value
+
+
+def key_of(argv: list[str], cwd: str) -> bytes | None:
     """What a snapshot is filed under; None for a command line that a snapshot cannot answer."""
-    if not argv or argv[0] != "build":
+    if _directory(argv) is None:
         return None
-    words = iter(argv[1:])
+    # With ``python -m`` modules and plugins are also found in the working folder; else never.
+    found_here = "here" if not sys.flags.safe_path and sys.path[:1] == [cwd] else ""
+    shown = [str(FORMAT), __version__, sys.version, sys.executable, found_here, cwd, *argv]
+    paths = [posix.environ.get(name, b"") for name in (b"PYTHONPATH", b"PYTHONHOME")]
+    return b"\0".join([*paths, *(text.encode("utf-8", "surrogateescape") for text in shown)])
+
+
+def _directory(argv: list[str]) -> str | None:
+    """The folder that a command line names to work in, "" for none; None when it asks for more than a look."""
+    command, directory = "", ""
+    words = iter(argv)
     for word in words:
+        if word == "--":
+            break  # patterns follow
         if word in _VALUED:
-            next(words, None)
-        elif word.startswith("-") and not word.startswith("-//") and word not in _FLAGS:
-            return None
-    return "\0".join([str(_FORMAT), __version__, sys.version, sys.prefix, start, *argv]).encode()
+            value = next(words, "")
+            if word in ("--directory", "-C"):
+                directory = value
+        elif word.startswith("--directory="):
+            directory = word[len("--directory=") :]
+        elif word.startswith("-"):
+            if not word.startswith(("-//", "-:", "--set=", "--jobs=")) and word not in _FLAGS:
+                return None
+        elif not command:
+            if word not in _COMMANDS:
+                return None
+            command = word
+    return directory if command else None
 
 
-def answer(argv: Sequence[str]) -> tuple[str, bool] | None:
-    """What the build would say when a snapshot shows that it would do nothing, and whether to stdout.
-
-    None when the build must decide.
-    """
+def answer(argv: list[str]) -> tuple[str, str] | None:
+    """What the build would say to stdout and stderr, when a snapshot shows that it would do nothing; else None."""
     started = time.perf_counter()
-    start = os.getcwd()
-    key = key_of(argv, start)
-    root = _root(start)
-    if key is None or root is None:
-        return None
-    body = _load(_path(root, key), key)
-    if body is None:
-        return None
-    _, files, states, folders, folder_states, absent, text, to_stdout = body
-    os.chdir(root)
     try:
-        if not _same(files, states, os.lstat) or not _same(folders, folder_states, os.stat):
+        cwd = posix.getcwd()
+        key = key_of(argv, cwd)
+        if key is None:
             return None
-    finally:
-        os.chdir(start)
-    if any(os.path.lexists(os.path.join(root, path)) for path in absent):
+        try:
+            posix.chdir(_directory(argv) or ".")
+            root = _root(posix.getcwd())
+            body = _load(f"{root}/{FOLDER}/{_name(key)}", key) if root is not None else None
+            if body is None or not _same(body):
+                return None
+        finally:
+            posix.chdir(cwd)
+    except (OSError, UnicodeError):
         return None
-    return str(text).replace(WALL, f"{time.perf_counter() - started:.{3 if to_stdout else 1}f}"), bool(to_stdout)
+    took = time.perf_counter() - started
+    return body[5].replace(WALL, f"{took:.3f}"), body[6].replace(WALL, f"{took:.1f}")
 
 
-def _same(paths: Sequence[str], states: Sequence[Looked], look: Any) -> bool:
+def _same(body: Body) -> bool:
+    _, chunks, absent, kept, environment, _, _ = body
+    for name, value in environment:
+        if posix.environ.get(name) != value:
+            return False
+    for path, inode in kept:
+        if posix.lstat(path).st_ino != inode:
+            return False
+    for follow, folder, names, states in chunks:
+        posix.chdir(folder)
+        look = posix.stat if follow else posix.lstat
+        if packed(list(map(state_of, map(look, names.split(b"\0"))))) != states:
+            return False
+    return not any(map(_exists, absent))
+
+
+def _exists(path: bytes) -> bool:
     try:
-        for path, state in zip(paths, states, strict=True):
-            found = look(path)
-            if (found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino) != state:
-                return False
-    except (OSError, ValueError):
+        posix.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
         return False
     return True
 
 
-def save(
-    root: str,
-    key: bytes,
-    began_ns: int,
-    *,
-    files: Iterable[str],
-    folders: Iterable[str],
-    absent: Iterable[str],
-    text: str,
-    to_stdout: bool,
-) -> bool:
-    """Write a snapshot of a build that began at ``began_ns`` and did nothing.
-
-    ``files`` and ``folders`` are relative to ``root`` or absolute. False, and nothing written, when one of them has changed since
-    (or too shortly before) the build began: then what the build saw may not be what is there.
-    """
-    limit = began_ns - _QUIET_NS
-    listed, listed_folders = sorted(set(files)), sorted(set(folders))
-    try:
-        states = [_settled(os.lstat(os.path.join(root, path)), limit) for path in listed]
-        folder_states = [_settled(os.stat(os.path.join(root, path)), limit) for path in listed_folders]
-    except OSError:
-        return False
-    if None in states or None in folder_states:
-        return False
-    data = marshal.dumps((key, listed, states, listed_folders, folder_states, sorted(set(absent)), text, to_stdout))
-    path = _path(root, key)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    scratch = f"{path}.{os.getpid()}"
-    try:
-        with open(scratch, "wb") as file:
-            file.write(zlib.crc32(data).to_bytes(4, "big") + data)
-        os.replace(scratch, path)
-    except OSError:
-        return False  # a snapshot saves time and nothing else
-    return True
-
-
-def _settled(stat: os.stat_result, limit: int) -> Looked | None:
-    if max(stat.st_mtime_ns, stat.st_ctime_ns) > limit or (stat.st_mode & 0o170000) == 0o120000:
-        return None  # too young; or a link, whose target this would not see
-    return stat.st_mode, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
-
-
-def _load(path: str, key: bytes) -> tuple[Any, ...] | None:
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except OSError:
-        return None
-    if len(data) < 5 or zlib.crc32(data[4:]) != int.from_bytes(data[:4], "big"):
+def _load(path: str, key: bytes) -> Body | None:
+    with open(path, "rb") as file:
+        data = file.read()
+    if _checksum(memoryview(data)[8:]) != data[:8]:
         return None
     try:
-        body = marshal.loads(data[4:])  # our own bytes, intact by their checksum
+        body: Body = marshal.loads(memoryview(data)[8:])  # our own bytes, intact by their checksum
     except (ValueError, EOFError, TypeError):
         return None
-    return body if isinstance(body, tuple) and len(body) == 8 and body[0] == key else None
+    return body if isinstance(body, tuple) and len(body) == 7 and body[0] == key else None
 
 
-def _path(root: str, key: bytes) -> str:
-    return os.path.join(root, ".zerorepo", "snapshots", f"{zlib.crc32(key):08x}")
+def _checksum(data: "bytes | memoryview") -> bytes:
+    return _imp.source_hash(FORMAT, data)  # SipHash; as ``importlib.util.source_hash``, which costs an import
 
 
-def _root(start: str) -> str | None:
-    folder = start
+def _name(key: bytes) -> str:
+    return _checksum(key).hex()
+
+
+def _root(folder: str) -> str | None:
     while True:
-        if os.path.exists(os.path.join(folder, _CONFIG)):
-            return folder
-        parent = os.path.dirname(folder)
-        if parent == folder:
+        try:
+            if posix.stat(f"{folder}/{_CONFIG}").st_mode & 0o170000 == 0o100000:
+                return folder
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        if folder == "/":
             return None
-        folder = parent
+        folder = folder.rpartition("/")[0] or "/"
+
+
+def write(
+    root: str,
+    key: bytes,
+    chunks: list[Chunk],
+    *,
+    absent: list[bytes],
+    kept: list[tuple[bytes, int]],
+    environment: list[tuple[bytes, bytes | None]],
+    out: str,
+    err: str,
+) -> None:
+    """Write a snapshot, for the same command line to find; the oldest beyond ``MOST`` go. All paths are absolute.
+
+    OSError when it cannot be written: a snapshot saves time and nothing else.
+    """
+    body: Body = (key, chunks, absent, kept, environment, out, err)
+    data = marshal.dumps(body)
+    folder = f"{root}/{FOLDER}"
+    try:
+        posix.mkdir(folder)
+    except FileExistsError:
+        pass
+    scratch = f"{folder}/.{posix.getpid()}"
+    with open(scratch, "wb") as file:
+        file.write(_checksum(data))
+        file.write(data)
+    posix.rename(scratch, f"{folder}/{_name(key)}")
+    _remove_oldest(folder)
+
+
+def _remove_oldest(folder: str) -> None:
+    ages = []
+    for name in posix.listdir(folder):
+        try:
+            ages.append((posix.lstat(f"{folder}/{name}").st_mtime_ns, name))
+        except OSError:
+            pass  # another build has just removed it
+    for _, name in sorted(ages)[:-MOST]:
+        try:
+            posix.unlink(f"{folder}/{name}")
+        except OSError:
+            pass
+
+
+def main(full: str) -> None:
+    """Look, and answer or become ``full``, the program that starts everything. The process ends here in either case."""
+    argv = sys.argv[1:]
+    found = answer(argv)
+    if found is None:
+        environment = {**posix.environ, LOOKED.encode(): b"%d" % posix.getpid()}
+        posix.execve(full, [full, *argv], environment)
+    say(*found)
+    posix._exit(0)  # the interpreter's own tidying takes as long as the look
+
+
+def say(out: str, err: str) -> None:
+    """Print an answer as the build would."""
+    try:
+        for text, stream in ((out, sys.stdout), (err, sys.stderr)):
+            if text and stream:
+                stream.write(text)
+                stream.flush()
+    except BrokenPipeError:
+        pass

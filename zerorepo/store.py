@@ -30,6 +30,9 @@ MARK = b"zerorepo-journal:"
 _FORGOTTEN_BY = {1: (b"t", b"l", b"s")}
 """Schema version to the prefixes of rows whose form changed after it. Results and blobs, which cost money, are kept."""
 
+GENERATION = "generation"
+"""A file beside the database that is gone when something was taken from the store: then what was seen of it counts no more."""
+
 _BATCH_ROWS = 500
 _BATCH_BYTES = 4 << 20
 _ANEW = b"begin anew"
@@ -179,6 +182,7 @@ class Store:
             if _inode(self.folder / DBNAME) != self._inode:
                 self._open()  # another process has done it
                 return
+            (self.folder / GENERATION).unlink(missing_ok=True)
             aside = f"{DBNAME}.damaged-{time.time_ns()}"
             for suffix in ("", "-wal"):
                 with contextlib.suppress(FileNotFoundError):
@@ -400,6 +404,7 @@ class Store:
 
     def forget(self, keys: Iterable[bytes]) -> None:
         """Forget several keys at once."""
+        (self.folder / GENERATION).unlink(missing_ok=True)
         self._write(dict.fromkeys(keys))
         self.flush()
 

@@ -129,8 +129,8 @@ class TargetTable:
         return [*self.static(), *expanded]
 
     def expand(self, by: Label, decls: Iterable[TargetDecl]) -> list[Target]:
-        """Add the targets that an expansion declares. UsageError when one is declared already."""
-        added = []
+        """Add the targets that an expansion declares, all or none. UsageError when one is declared already."""
+        added: dict[Label, Target] = {}
         for decl in decls:
             present = self.get(decl.label)
             if present is not None:
@@ -139,12 +139,14 @@ class TargetTable:
                     where=present.where,
                     hint="rename one of them",
                 )
+            if decl.label in added:
+                raise UsageError(f"`{by}` declares `{decl.label}` twice", hint="rename one of them")
             rule, attrs = self._checked(decl.label, decl.rule, decl.attrs, None, by)
-            target = self._target(decl.label, rule, attrs, declared_by=by)
-            self._targets[decl.label] = target
-            self._expanded.setdefault(decl.label.package, {})[decl.label] = target
-            added.append(target)
-        return added
+            added[decl.label] = self._target(decl.label, rule, attrs, declared_by=by)
+        for label, target in added.items():
+            self._targets[label] = target
+            self._expanded.setdefault(label.package, {})[label] = target
+        return list(added.values())
 
     def expanders_for(self, package: str, *, below: bool = False) -> list[Target]:
         """Targets whose expansion may declare something in ``package`` (or below it): those in it, above it (or below it).

@@ -58,6 +58,8 @@ class TestReport(Provider):
     """The last part of what was printed."""
     sandbox: str = ""
     """Which isolation the verdict was made under, for example ``bubblewrap`` or ``unsafe``."""
+    apart: bool = False
+    """Whether the tests ran in a process that the code under test could not reach, which then cannot have forged them."""
 
     def count(self, outcome: Outcome) -> int:
         """How many cases ended so."""

@@ -17,6 +17,7 @@ from pydantic import ByteSize, Field, ValidationError
 from zerorepo.digest import DigestFunction
 from zerorepo.errors import UsageError, did_you_mean
 from zerorepo.plugins import Registry
+from zerorepo.redaction import is_secret_name, looks_like_a_key
 from zerorepo.tomlfile import TomlFile
 from zerorepo.values import Value
 
@@ -81,7 +82,7 @@ class Workspace:
         """Load ``root/zerorepo.toml``; ``overrides`` are ``section.key=value`` as of ``--set``. UsageError when it is wrong."""
         config = TomlFile.load(root / CONFIG_NAME, CONFIG_NAME)
         for text in overrides:
-            config.overridden.append((*_override(config.data, text), f"--set {text}"))
+            config.overridden.append((*_override(config.data, text), f"--set {_shown(text)}"))
         workspace = _validate(config, "workspace", WorkspaceSettings)
         if workspace.plugins:
             registry = registry.extended(workspace.plugins, root, where=config.where("workspace", "plugins"))
@@ -157,12 +158,19 @@ def _validate(config: TomlFile, section: str, model: type[SettingsT]) -> Setting
         raise config.invalid(error, model, f"[{section}]", (section,)) from None
 
 
+def _shown(override: str) -> str:
+    """An override as it may be shown: without the value when that may be a secret."""
+    path, _, value = override.partition("=")
+    hidden = is_secret_name(path.rpartition(".")[2]) or looks_like_a_key(value)
+    return f"{path}=…" if hidden else override
+
+
 def _override(data: dict[str, Any], text: str) -> tuple[str, str]:
     path, equals, value = text.partition("=")
     keys = path.split(".")
     if not equals or len(keys) < 2 or not all(keys):
         raise UsageError(
-            f"Bad --set `{text}`", hint="write --set section.key=value, for example --set llm.provider=desk"
+            f"Bad --set `{_shown(text)}`", hint="write --set section.key=value, for example --set llm.provider=desk"
         )
     try:
         parsed = tomllib.loads(f"v = {value}")["v"]
@@ -172,6 +180,6 @@ def _override(data: dict[str, Any], text: str) -> tuple[str, str]:
     for key in keys[:-1]:
         table = table.setdefault(key, {})
         if not isinstance(table, dict):
-            raise UsageError(f"Bad --set `{text}`: `{key}` is not a table")
+            raise UsageError(f"Bad --set `{_shown(text)}`: `{key}` is not a table")
     table[keys[-1]] = parsed
     return keys[0], keys[1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from zerorepo.action import Action, ActionContext, ActionResult
+from zerorepo.action import Action, ActionContext, ActionResult, Meters
 from zerorepo.values import COSMETIC, Value
 
 Role = Literal["system", "user", "assistant"]
@@ -33,8 +33,14 @@ class Answer(ActionResult):
     finish_reason: str = "stop"
     model: Annotated[str, COSMETIC] = ""
     """The model that answered, as it calls itself."""
+    asked: Annotated[str, COSMETIC] = ""
+    """The litellm model string that was asked, when it was a fallback of the question's own model."""
     prompt_tokens: Annotated[int, COSMETIC] = 0
+    cached_tokens: Annotated[int, COSMETIC] = 0
+    """Of the prompt's, read from the provider's prompt cache."""
     completion_tokens: Annotated[int, COSMETIC] = 0
+    reasoning_tokens: Annotated[int, COSMETIC] = 0
+    """Of the completion's, spent on reasoning."""
     cost_usd: Annotated[float | None, COSMETIC] = 0.0
     """None: the price is not known."""
 
@@ -43,12 +49,13 @@ class AskModel(Action):
     """Ask ``model`` the ``messages``. The answer is text; with ``answer_schema`` the provider is told to keep to it.
 
     Whether it did is for whoever asks to check (``ask_json``). Raises ActionFailed (will not work), TransientFailure
-    (may work later), UsageError (nothing is configured).
+    (may work later), BudgetRefused (was not sent), UsageError (nothing is configured).
     """
 
     mnemonic: ClassVar[str] = "AskModel"
     result: ClassVar[type[ActionResult]] = Answer
     pool: ClassVar[str] = "model"
+    refreshable: ClassVar[bool] = True
 
     model: str
     messages: tuple[Message, ...]
@@ -60,6 +67,10 @@ class AskModel(Action):
     """Not sent. Another number is another answer to the same question."""
     purpose: Annotated[str, COSMETIC] = ""
     tier: Annotated[str, COSMETIC] = ""
+    stage: Annotated[str, COSMETIC] = ""
+    """The rule that asks, for the ledger."""
+    fallbacks: Annotated[tuple[str, ...], COSMETIC] = ()
+    """Asked in this order when ``model`` cannot be had. The answer is kept as the answer to this question all the same."""
     expects: Annotated[Expects, COSMETIC] = "text"
     """What the text must hold, so that the desk can check it at once."""
 
@@ -67,6 +78,11 @@ class AskModel(Action):
         from zerorepo_llm.service import obtain
 
         return await obtain(self, context)
+
+    async def reused(self, context: ActionContext, meters: Meters) -> None:
+        from zerorepo_llm.service import note_reuse
+
+        await note_reuse(self, context, meters)
 
     def describe(self) -> str:
         return self.purpose or f"ask {self.model}"

@@ -9,10 +9,11 @@ import ast
 import json
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from zerorepo_llm.action import Expects
+from zerorepo_llm.fence import position, unseen_in
 
 # A closing fence is at least as long as its opening one (CommonMark 0.31, 4.5), so that code may hold shorter ones.
 _BLOCK = re.compile(
@@ -38,14 +39,30 @@ def json_text(text: str) -> str:
         if len(blocks) == 1:
             candidate = blocks[0]["body"].strip()
     try:
-        json.loads(candidate, parse_constant=_no_constant)
+        document = json.loads(candidate, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
         raise BadAnswer(
             [f"It is not a JSON document: {error.msg} at line {error.lineno}, column {error.colno}."]
         ) from None
     except (ValueError, RecursionError) as error:
         raise BadAnswer([f"It is not a JSON document: {error}."]) from None
+    if problems := list(_unseen(document, ()))[:_MAX_PROBLEMS]:
+        raise BadAnswer(problems)
     return candidate
+
+
+def _unseen(value: Any, path: tuple[str, ...]) -> Iterator[str]:
+    """Texts in a document that hold what nobody can see. They would be refused as data of the next question."""
+    if isinstance(value, str):
+        if unseen := unseen_in(value):
+            yield f"At {_pointer(path)}: the text has {unseen[0]}; leave it out."
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _unseen(key, path)
+            yield from _unseen(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _unseen(item, (*path, str(index)))
 
 
 def _no_constant(name: str) -> None:
@@ -90,6 +107,10 @@ def python_code(text: str) -> str:
         raise BadAnswer([f"The code is not valid Python: {error.msg} at line {error.lineno} of the block."]) from None
     except (ValueError, RecursionError, MemoryError) as error:
         raise BadAnswer([f"The code is not valid Python: {error}."]) from None
+    # Such code does not do what it shows (Trojan Source, CVE-2021-42574).
+    if unseen := unseen_in(code):
+        line, _ = position(code, unseen[1])
+        raise BadAnswer([f"The code has {unseen[0]} at line {line} of the block; in a string, write it as an escape."])
     return code
 
 

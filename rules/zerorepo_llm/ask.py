@@ -18,7 +18,7 @@ from zerorepo_llm.action import Answer, AskModel, Expects, Message
 from zerorepo_llm.answers import BadAnswer, json_text, python_code
 from zerorepo_llm.fence import fence
 from zerorepo_llm.prompt import Template, render
-from zerorepo_llm.settings import LLMSettings, Tier, model_of
+from zerorepo_llm.settings import LLMSettings, Tier, fallbacks_of, model_of
 
 T = TypeVar("T", bound=BaseModel)
 R = TypeVar("R")
@@ -131,7 +131,7 @@ async def _action(
     if schema is not None:
         form += "\n" + json.dumps(schema, indent=1, sort_keys=True, ensure_ascii=False)
     return AskModel(
-        model=model_of(settings, tier),
+        model=model_of(settings, tier, ctx.rule),
         messages=(
             # Instructions first and data last: requests of one kind share a long prefix, which providers cache.
             Message(role="system", content=f"{prompt.system}\n\n{form}"),
@@ -143,6 +143,8 @@ async def _action(
         sample=sample,
         purpose=purpose,
         tier=tier,
+        stage=ctx.rule,
+        fallbacks=fallbacks_of(settings, tier, ctx.rule),
         expects=expects,
     )
 

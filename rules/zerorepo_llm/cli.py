@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from zerorepo.errors import UsageError
+from zerorepo.commands import workspace_root
+from zerorepo.errors import ExitCode, UsageError
 from zerorepo.label import Pattern, parse_label, parse_patterns
+from zerorepo.redaction import mask
 from zerorepo_llm import transcripts
 from zerorepo_llm.desk import ID_LENGTH, Desk, Parked
-from zerorepo_llm.files import find_workspace, state_dir, write_durably
+from zerorepo_llm.desk_edit import edited
+from zerorepo_llm.files import state_dir, write_durably
 from zerorepo_llm.journal import Entry, Journal, unambiguous
 
 desk_app = typer.Typer(help="Answer prompts in a model's place (provider `desk`).", no_args_is_help=False)
@@ -21,7 +25,9 @@ transcripts_app = typer.Typer(help="Move recorded answers between machines.", no
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 Replace = Annotated[bool, typer.Option("--replace", help="Replace an answer that is there already.")]
-Id = Annotated[str, typer.Argument(help="The id of a prompt, or enough of its first digits.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="As `desk list` shows it; may be shortened.")]
+File = Annotated[str, typer.Argument(help="The file with the answer; `-`: standard input.")]
+_POLL_S = 0.25
 
 
 def _say(text: str) -> None:
@@ -29,11 +35,11 @@ def _say(text: str) -> None:
 
 
 def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    typer.echo(mask(json.dumps(value, indent=2, ensure_ascii=False)))
 
 
 def _desk() -> Desk:
-    return Desk(state_dir(find_workspace()))
+    return Desk(state_dir(workspace_root()))
 
 
 def _age(seconds: float) -> str:
@@ -61,16 +67,21 @@ def desk_list(as_json: Json = False) -> None:
         _say("No prompt is open.")
         return
     width = max(len(prompt.question.target) for prompt in parked)
+    wide = max(len(prompt.question.purpose) for prompt in parked)
     for prompt in parked:
         question = prompt.question
         kind = f"{question.tier or question.model}, {question.expects}, {_age(prompt.age_s)}"
-        typer.echo(f"{prompt.id}  {question.target:<{width}}  {question.purpose}  ({kind})")
-    _say(f"{len(parked)} open. Read one: zerorepo desk show ID. Answer it: zerorepo desk answer ID FILE.")
+        skipped = ", skipped" if prompt.skipped_at else ""
+        typer.echo(f"{prompt.id}  {question.target:<{width}}  {question.purpose:<{wide}}  ({kind}{skipped})")
+    _say(
+        f"{len(parked)} open. Read the first: zerorepo desk next. Answer one: zerorepo desk answer ID FILE, or edit ID."
+    )
 
 
 def _row(prompt: Parked) -> dict[str, Any]:
     question = prompt.question
     return {
+        "skipped": prompt.skipped_at > 0,
         "id": prompt.id,
         "key": question.key,
         "target": question.target,
@@ -86,21 +97,89 @@ def _row(prompt: Parked) -> dict[str, Any]:
 
 @desk_app.command("show")
 def desk_show(
-    id_: Annotated[str, typer.Argument(metavar="ID", help="As `desk list` shows it; may be shortened.")],
+    id_: Id,
     as_json: Json = False,
 ) -> None:
     """One open prompt in full."""
-    parked = _desk().find(id_)
+    _show(_desk().find(id_), as_json=as_json)
+
+
+def _show(parked: Parked, *, as_json: bool) -> None:
     if as_json:
-        _print_json(parked.question.model_dump(mode="json"))
+        _print_json({**_row(parked), **parked.question.model_dump(mode="json")})
     else:
-        typer.echo(parked.prompt.read_text("utf-8"), nl=False)
+        typer.echo(mask(parked.prompt.read_text("utf-8")), nl=False)
+
+
+@desk_app.command("next")
+def desk_next(
+    wait: Annotated[
+        float | None, typer.Option("--wait", metavar="SECONDS", help="Wait so long for a prompt to be opened.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """The first open prompt in full; exit code 1 when there is none. Skipped ones come last."""
+    place, until = _desk(), time.monotonic() + (wait or 0.0)
+    while not (parked := place.open()):
+        if time.monotonic() >= until:
+            _say("No prompt is open.")
+            raise typer.Exit(int(ExitCode.BUILD_FAILED))
+        time.sleep(min(_POLL_S, max(0.0, until - time.monotonic())))
+    _show(parked[0], as_json=as_json)
+    if not as_json and sys.stdout.isatty():
+        _say(
+            f"\n{len(parked)} open. zerorepo desk answer {parked[0].id} FILE (- for standard input), "
+            f"edit {parked[0].id}, or skip {parked[0].id}"
+        )
+
+
+@desk_app.command("skip")
+def desk_skip(id_: Id) -> None:
+    """Put a prompt behind all others, to be answered later."""
+    place = _desk()
+    parked = place.find(id_)
+    place.skip(parked)
+    _say(f"Skipped {parked.id}: {parked.question.purpose} ({parked.question.target}); it stays open.")
+
+
+@desk_app.command("check")
+def desk_check(id_: Id, file: File = "-") -> None:
+    """Say whether an answer would fit, and what is wrong with it, without giving it."""
+    place = _desk()
+    parked = place.find(id_)
+    place.check(parked.question, _read(file))
+    _say(f"This would answer {parked.id}: {parked.question.purpose} ({parked.question.target}).")
+
+
+@desk_app.command("edit")
+def desk_edit(
+    id_: Annotated[str | None, typer.Argument(metavar="ID", help="Default: the first open prompt.")] = None,
+) -> None:
+    """Write the answer in an editor (VISUAL or EDITOR), with the prompt below it. A draft that does not fit is kept."""
+    place = _desk()
+    parked = place.find(id_) if id_ else next(iter(place.open()), None)
+    if parked is None:
+        _say("No prompt is open.")
+        return
+    while text := edited(parked):
+        try:
+            kept = place.answer(parked.question, text)
+        except UsageError as error:
+            if not sys.stdin.isatty():
+                raise
+            _say(f"ERROR: {error.render()}")
+            if not typer.confirm("Edit it again?", default=True, err=True):
+                return
+        else:
+            _say(f"Answered {kept.key[:ID_LENGTH]}: {kept.purpose} ({kept.target}); {len(place.open())} open.")
+            return
+    _say(f"Nothing was written; {parked.id} stays open.")
 
 
 @desk_app.command("answer")
 def desk_answer(
-    id_: Annotated[str, typer.Argument(metavar="ID", help="As `desk list` shows it; may be shortened.")],
-    file: Annotated[str, typer.Argument(help="The file with the answer; `-`: standard input.")] = "-",
+    id_: Id,
+    file: File = "-",
     replace: Replace = False,
     as_json: Json = False,
 ) -> None:
@@ -130,7 +209,7 @@ def desk_answer(
 
 @desk_app.command("drop")
 def desk_drop(
-    id_: Annotated[str, typer.Argument(metavar="ID", help="As `desk list` shows it; may be shortened.")],
+    id_: Id,
 ) -> None:
     """Take a prompt off the desk that no build wants any more. A build that still wants it parks it again."""
     place = _desk()
@@ -150,12 +229,11 @@ def _read(file: str) -> str:
 
 
 def _matches(entry: Entry, patterns: list[Pattern]) -> bool:
-    """Later patterns add or, when negative, take away."""
-    label, chosen = parse_label(entry.target), False
-    for pattern in patterns:
-        if pattern.matches(label):
-            chosen = not pattern.negative
-    return chosen
+    """Negative patterns take away from what the others match, wherever they stand."""
+    label = parse_label(entry.target)
+    return any(each.matches(label) for each in patterns if not each.negative) and not any(
+        each.matches(label) for each in patterns if each.negative
+    )
 
 
 def _selected(journal: Journal, patterns: list[str]) -> list[Entry]:
@@ -174,7 +252,7 @@ def transcripts_export(
     pattern: Patterns = None,
 ) -> None:
     """Write the recorded answers of this workspace as JSON lines, sorted by key."""
-    entries = _selected(Journal(state_dir(find_workspace())), pattern or [])
+    entries = _selected(Journal(state_dir(workspace_root())), pattern or [])
     if not entries:
         raise UsageError("There are no recorded answers to export" + (" for this pattern" if pattern else ""))
     data = transcripts.dump(entries)
@@ -194,7 +272,7 @@ def transcripts_import(
     """Take recorded answers over, so that they are not asked for again. All of them, or none when one is in
     conflict.
     """
-    journal = Journal(state_dir(find_workspace()))
+    journal = Journal(state_dir(workspace_root()))
     new, known = transcripts.import_into(journal, transcripts.read(file), replace=replace)
     _say(f"Imported {new} answers; {known} were known.")
 
@@ -202,7 +280,7 @@ def transcripts_import(
 @transcripts_app.command("list")
 def transcripts_list(pattern: Patterns = None, as_json: Json = False) -> None:
     """The recorded answers of this workspace."""
-    entries = _selected(Journal(state_dir(find_workspace())), pattern or [])
+    entries = _selected(Journal(state_dir(workspace_root())), pattern or [])
     entries.sort(key=lambda entry: (entry.target, entry.purpose, entry.key))
     if as_json:
         fields = {

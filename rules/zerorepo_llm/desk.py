@@ -50,9 +50,18 @@ class Parked:
         return self.folder / "prompt.md"
 
     @property
+    def skipped_at(self) -> float:
+        """When somebody put it behind the others, in seconds since the Unix epoch; 0: nobody did."""
+        try:
+            return (self.folder / "skipped").stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+
+    @property
     def age_s(self) -> float:
         """Seconds since it was parked."""
-        return max(0.0, time.time() - self.folder.stat().st_mtime)
+        # Of the file, not of the folder: drafts and skips change that.
+        return max(0.0, time.time() - self.prompt.stat().st_mtime)
 
 
 class Desk:
@@ -74,7 +83,7 @@ class Desk:
         return parked
 
     def open(self) -> list[Parked]:
-        """What waits for an answer, by target, purpose and id."""
+        """What waits for an answer, by target, purpose and id; what was skipped comes last, in the order of skipping."""
         found = []
         for request in self.folder.glob("*/request.json"):
             try:
@@ -90,17 +99,20 @@ class Desk:
                 self.remove(parked)  # a crash came between the answer and the removal
             else:
                 found.append(parked)
-        return sorted(found, key=lambda p: (p.question.target, p.question.purpose, p.id))
+        return sorted(found, key=lambda p: (p.skipped_at, p.question.target, p.question.purpose, p.id))
 
     def find(self, prefix: str) -> Parked:
         """The open prompt whose id starts with ``prefix``; UsageError when there is none or several."""
         parked = {p.question.key: p for p in self.open()}
         return parked[unambiguous(prefix.strip(), list(parked), "open prompt")]
 
-    def answer(self, question: Question, text: str, *, replace: bool = False) -> Entry:
-        """Check ``text`` and keep it as the answer to ``question``. UsageError when it does not fit, or there is one
-        already.
-        """
+    def skip(self, parked: Parked) -> None:
+        """Put a prompt behind all others."""
+        (parked.folder / "skipped").unlink(missing_ok=True)
+        write_durably(parked.folder / "skipped", b"")
+
+    def check(self, question: Question, text: str) -> str:
+        """``text`` as it would be kept. UsageError, with what is wrong, when it is no answer to ``question``."""
         text = text.replace("\r\n", "\n").strip("\n") + "\n"
         try:
             check(text, question.expects, question.answer_schema)
@@ -110,6 +122,13 @@ class Desk:
                 f"This does not answer {question.key[:ID_LENGTH]} ({question.purpose}):\n{listed}",
                 hint=f"expected: {_FORMS[question.expects]}\nthe prompt stays open",
             ) from None
+        return text
+
+    def answer(self, question: Question, text: str, *, replace: bool = False) -> Entry:
+        """Check ``text`` and keep it as the answer to ``question``. UsageError when it does not fit, or there is one
+        already.
+        """
+        text = self.check(question, text)
         entry = Entry.answered(question, Answer(text=text, model="desk"), "desk")
         kept = self.journal.put(entry, replace=replace)
         self.remove(Parked(question, self.folder / question.key[:ID_LENGTH]))

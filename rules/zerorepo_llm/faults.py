@@ -25,26 +25,43 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One row: what happened, what helps, and after how many requests that end so we give up (None: ``attempts``)."""
+    """One row: what happened, what helps, and what follows from it."""
 
     name: str
     kind: Kind
-    max_requests: int | None = None
+    careful: bool = False
+    """It may have been paid for already: at most ``[llm] careful_attempts`` requests may end so."""
     hint: str = ""
+    falls_back: bool = False
+    """Another model may be asked instead: the provider cannot answer, and neither question nor settings are to blame."""
+    down: bool = False
+    """It shows that the provider does not work: counted by the circuit breaker."""
+    uncertain: bool = False
+    """The request may have been worked on, and may have to be paid for."""
 
 
-RATE_LIMIT = Fault("rate limit", Kind.RETRYABLE)
-QUOTA = Fault("quota used up", Kind.FATAL, hint="the account has no credit left: add some, or use another key")
-TIMEOUT = Fault("timeout", Kind.RETRYABLE, 2)
-SERVER_ERROR = Fault("server error", Kind.RETRYABLE)
-OVERLOADED = Fault("overloaded", Kind.RETRYABLE)
-CONNECTION = Fault("connection failed", Kind.RETRYABLE)
-UNREADABLE = Fault("unreadable reply", Kind.RETRYABLE, 2)
-"""A reply with status 200 that is no JSON was perhaps paid for: asked again once only."""
-NO_CHOICES = Fault("empty reply", Kind.RETRYABLE, 2)
+def _retryable(name: str, *, careful: bool = False, down: bool = True, uncertain: bool = False) -> Fault:
+    return Fault(name, Kind.RETRYABLE, careful, falls_back=True, down=down, uncertain=uncertain)
+
+
+RATE_LIMIT = _retryable("rate limit", down=False)
+_NO_CREDIT = "the account has no credit left: add some, or use another key"
+QUOTA = Fault("quota used up", Kind.FATAL, hint=_NO_CREDIT, falls_back=True)
+TIMEOUT = _retryable("timeout", careful=True, uncertain=True)
+SERVER_ERROR = _retryable("server error")
+OVERLOADED = _retryable("overloaded")
+CONNECTION = _retryable("connection failed")
+"""It could not be made: nothing was sent."""
+CONNECTION_LOST = _retryable("connection lost", uncertain=True)
+UNREADABLE = _retryable("unreadable reply", careful=True, uncertain=True)
+"""A reply with status 200 that is no JSON was perhaps paid for."""
+NO_CHOICES = _retryable("empty reply", careful=True, down=False, uncertain=True)
+CIRCUIT_OPEN = _retryable("circuit open", down=False)
+"""The provider is given a rest: nothing was sent."""
+DEADLINE = Fault("deadline passed", Kind.RETRYABLE, hint="raise [llm] deadline_s or build_deadline_s", uncertain=True)
 AUTHENTICATION = Fault("authentication failed", Kind.FATAL, hint="check the key that [llm] api_key refers to")
 PERMISSION = Fault("permission denied", Kind.FATAL, hint="the key may not use this model")
-PAYMENT = Fault("payment required", Kind.FATAL, hint="the account has no credit left: add some, or use another key")
+PAYMENT = Fault("payment required", Kind.FATAL, hint=_NO_CREDIT, falls_back=True)
 NOT_FOUND = Fault("no such model or endpoint", Kind.FATAL, hint="check [llm.tiers] and [llm] api_base")
 BAD_REQUEST = Fault("bad request", Kind.FATAL)
 CONTEXT_WINDOW = Fault(
@@ -56,7 +73,7 @@ CONTENT_POLICY = Fault("refused by content policy", Kind.FATAL, hint="reword the
 REFUSAL = Fault("the model refused", Kind.FATAL, hint="reword the input that the prompt quotes")
 TRUNCATED = Fault("answer cut off at max_tokens", Kind.REPAIRABLE, hint="raise [llm] max_tokens")
 INVALID = Fault("answer does not fit", Kind.REPAIRABLE)
-UNKNOWN = Fault("unknown error", Kind.FATAL)
+UNKNOWN = Fault("unknown error", Kind.FATAL, uncertain=True)
 
 BY_CODE: dict[str, Fault] = {
     "insufficient_quota": QUOTA,
@@ -96,11 +113,11 @@ BY_CLASS: dict[str, Fault] = {
     "APITimeoutError": TIMEOUT,
     "TimeoutError": TIMEOUT,
     "RateLimitError": RATE_LIMIT,
-    "APIConnectionError": CONNECTION,
+    "APIConnectionError": CONNECTION_LOST,
     "ServiceUnavailableError": OVERLOADED,
     "BadGatewayError": SERVER_ERROR,
     "InternalServerError": SERVER_ERROR,
-    "MidStreamFallbackError": CONNECTION,
+    "MidStreamFallbackError": CONNECTION_LOST,
     "APIResponseValidationError": UNREADABLE,
     "AuthenticationError": AUTHENTICATION,
     "PermissionDeniedError": PERMISSION,
@@ -113,21 +130,49 @@ BY_CLASS: dict[str, Fault] = {
     "JSONSchemaValidationError": INVALID,
 }
 
+# Of httpx, aiohttp and the standard library; litellm reports all of them as a server error with status 500.
+NEVER_CONNECTED = frozenset(
+    {
+        "ConnectError",
+        "ConnectTimeout",
+        "ClientConnectorError",
+        "ClientConnectorDNSError",
+        "ConnectionRefusedError",
+        "gaierror",
+    }
+)
+CUT_OFF = frozenset(
+    {
+        *("RemoteProtocolError", "ReadError", "WriteError", "ServerDisconnectedError", "ClientPayloadError"),
+        *("ClientOSError", "ConnectionResetError", "IncompleteReadError"),
+    }
+)
+
 
 def classify(
-    *, status: int | None, codes: Iterable[str] = (), classes: Iterable[str] = (), unreadable: bool = False
+    *,
+    status: int | None,
+    codes: Iterable[str] = (),
+    classes: Iterable[str] = (),
+    causes: Iterable[str] = (),
+    unreadable: bool = False,
 ) -> Fault:
     """The row for an error: by body code, then by status, then by class name (of the exception and its bases, in
     order).
 
-    ``unreadable``: the reply arrived but was no JSON, which litellm reports as a server error.
+    ``causes``: class names of what it was raised from. ``unreadable``: the reply arrived but was no JSON, which litellm
+    reports as a server error.
     """
-    names = list(classes)
+    names, because = list(classes), set(causes)
     for code in codes:
         if code in BY_CODE:
             return BY_CODE[code]
     if unreadable:
         return UNREADABLE
+    if because & NEVER_CONNECTED:
+        return CONNECTION
+    if because & CUT_OFF:
+        return CONNECTION_LOST
     for name in names:
         if name in BY_CLASS_FIRST:
             return BY_CLASS_FIRST[name]
@@ -145,13 +190,20 @@ def classify(
 
 class ModelFault(Exception):
     """Raised by providers. ``retry_after_s``: what the server asked for, in seconds. ``detail`` may hold secrets:
-    redact it.
+    redact it. ``consumed``: prompt and completion tokens of a reply that came, and that cannot be used.
     """
 
     def __init__(
-        self, fault: Fault, detail: str = "", *, status: int | None = None, retry_after_s: float | None = None
+        self,
+        fault: Fault,
+        detail: str = "",
+        *,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+        consumed: tuple[int, int] | None = None,
     ) -> None:
         super().__init__(detail)
+        self.consumed = consumed
         self.fault = fault
         self.detail = detail
         self.status = status

@@ -1,12 +1,10 @@
-"""Small file helpers: atomic durable writes, finding the workspace. Knows nothing of answers or prompts."""
+"""Small file helpers: atomic durable writes, where state is kept. Knows nothing of answers or prompts."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from pathlib import Path
-
-from zerorepo.errors import UsageError
 
 WORKSPACE_FILE = "zerorepo.toml"
 STATE_FOLDER = ".zerorepo"
@@ -39,19 +37,6 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def find_workspace(start: Path | None = None) -> Path:
-    """The nearest folder with ``zerorepo.toml``, from ``start`` (default: here) upwards; UsageError when there is
-    none.
-    """
-    here = (start or Path.cwd()).resolve()
-    for folder in (here, *here.parents):
-        if (folder / WORKSPACE_FILE).is_file():
-            return folder
-    raise UsageError(
-        f"No {WORKSPACE_FILE} in `{here}` or above it", hint="change to a workspace, or make one: zerorepo init"
-    )
 
 
 def state_dir(workspace: Path) -> Path:

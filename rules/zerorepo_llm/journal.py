@@ -7,9 +7,11 @@ answers.
 from __future__ import annotations
 
 import asyncio
-import fcntl
+import contextlib
+import errno
 import json
 import os
+import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -23,7 +25,8 @@ from zerorepo.errors import EnvironmentFailure, TransientFailure, UsageError
 from zerorepo.label import Label
 from zerorepo.values import Value
 from zerorepo_llm.action import Answer, AskModel, Expects, Message
-from zerorepo_llm.files import sync_folder, write_durably
+from zerorepo_llm.files import sync_folder
+from zerorepo_llm.key_locks import release, try_hold
 
 _LOCK_POLL_S = 0.1
 
@@ -51,24 +54,33 @@ class Question(Value):
     @classmethod
     def of(cls, action: AskModel, key: Digest, label: Label) -> Question:
         """The record of ``action``, asked first by ``label``."""
-        fields = {name: getattr(action, name) for name in AskModel.model_fields}
+        fields = {name: getattr(action, name) for name in _OF_ACTIONS}
         return Question(key=key.hex, target=str(label), **fields)
 
     def action(self) -> AskModel:
         """The action that this record describes."""
-        return AskModel(**{name: getattr(self, name) for name in AskModel.model_fields})
+        return AskModel(**{name: getattr(self, name) for name in _OF_ACTIONS})
 
     def true_key(self, function: DigestFunction | None = None) -> str:
         """The key that the content has, under the function of the stored key unless another is given."""
         return key_of(self.action(), function or function_of(self.key)).hex
 
 
+# Who asks for what, and what else may be asked, is no part of the record.
+_OF_ACTIONS = tuple(name for name in AskModel.model_fields if name in Question.model_fields)
+
+
 class Usage(Value):
     """What an answer consumed. ``cost_usd`` None: the price is not known."""
 
     prompt_tokens: int = 0
+    cached_tokens: int = 0
     completion_tokens: int = 0
+    reasoning_tokens: int = 0
     cost_usd: float | None = 0.0
+
+
+_OF_ANSWERS = tuple(Usage.model_fields)
 
 
 class Entry(Question):
@@ -78,6 +90,8 @@ class Entry(Question):
     finish_reason: str = "stop"
     answered_by: str = ""
     """The model that answered, as it calls itself."""
+    asked: str = ""
+    """The litellm model string that was asked, when it was a fallback of ``model``."""
     provider: str = ""
     usage: Usage = Usage()
 
@@ -85,14 +99,13 @@ class Entry(Question):
     def answered(cls, question: Question, answer: Answer, provider: str) -> Self:
         """``question`` with ``answer``."""
         fields = {name: getattr(question, name) for name in Question.model_fields}
-        usage = Usage(
-            prompt_tokens=answer.prompt_tokens, completion_tokens=answer.completion_tokens, cost_usd=answer.cost_usd
-        )
+        usage = Usage(**{name: getattr(answer, name) for name in _OF_ANSWERS})
         return cls(
             **fields,
             text=answer.text,
             finish_reason=answer.finish_reason,
             answered_by=answer.model,
+            asked=answer.asked,
             provider=provider,
             usage=usage,
         )
@@ -100,12 +113,20 @@ class Entry(Question):
     def answer(self) -> Answer:
         """The answer as an action result."""
         return Answer(
-            text=self.text, finish_reason=self.finish_reason, model=self.answered_by, **self.usage.model_dump()
+            text=self.text,
+            finish_reason=self.finish_reason,
+            model=self.answered_by,
+            asked=self.asked,
+            **{name: getattr(self.usage, name) for name in _OF_ANSWERS},
         )
 
     def to_json(self) -> str:
-        """One line of stable bytes: sorted keys, UTF-8 kept."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+        """One line of stable bytes: sorted keys, UTF-8 kept; fields that came later only when they say something."""
+        body = self.model_dump(mode="json")
+        for holder, name in ((body, "asked"), (body["usage"], "cached_tokens"), (body["usage"], "reasoning_tokens")):
+            if not holder[name]:
+                del holder[name]
+        return json.dumps(body, sort_keys=True, ensure_ascii=False)
 
     def same_answer(self, other: Entry) -> bool:
         """Whether both hold the same text, ended the same way."""
@@ -144,11 +165,30 @@ class Journal:
 
         With ``replace`` the new one wins.
         """
-        with self._writing():
-            before = self.get(entry.key) if not replace else None
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.path(entry.key)
+        # Its own name for each writer, and no more system calls than it takes: this is done for every answer.
+        temporary = self.folder / f".{entry.key}.{os.getpid()}-{threading.get_ident()}.tmp"
+        handle = os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o644)
+        try:
+            try:
+                with open(handle, "wb", closefd=False) as file:
+                    file.write(entry.to_json().encode() + b"\n")
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+            if replace:
+                temporary.replace(path)
+            else:
+                _link(temporary, path)
+        except FileExistsError:
+            before = self.get(entry.key)
             if before is not None:
                 return before
-            write_durably(self.path(entry.key), entry.to_json().encode() + b"\n")
+            return self.put(entry)
+        finally:
+            temporary.unlink(missing_ok=True)
+        sync_folder(self.folder)
         return entry
 
     def keys(self) -> list[str]:
@@ -166,26 +206,15 @@ class Journal:
         """The keys that start with ``prefix``."""
         return [key for key in self.keys() if key.startswith(prefix)]
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.folder / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(handle)
-
     @asynccontextmanager
     async def holding(self, key: str, *, wait: bool = True) -> AsyncIterator[None]:
         """Only one asker of ``key`` at a time, over all builds on this machine: two builds never pay for one answer.
 
         TransientFailure when someone else asks already and ``wait`` is False.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f".{key}.asking"
+        path = self.folder / ".locks"
         # Polled, since the other asker may be another process.
-        while (handle := _try_lock(path)) is None:
+        while not try_hold(path, key):
             if not wait:
                 raise TransientFailure(
                     "Another build is waiting for this answer",
@@ -195,8 +224,30 @@ class Journal:
         try:
             yield
         finally:
-            path.unlink(missing_ok=True)
-            os.close(handle)
+            release(path, key)
+
+    @contextmanager
+    def set_aside(self, key: str) -> Iterator[None]:
+        """Inside the block the answer of ``key`` is not in the journal. It comes back unless another takes its place.
+
+        Whoever holds ``key`` may do so; ``restore`` brings back what a process that died had set aside.
+        """
+        path, aside = self.path(key), self._aside(key)
+        with contextlib.suppress(FileNotFoundError):
+            path.replace(aside)
+        try:
+            yield
+        finally:
+            self.restore(key)
+
+    def restore(self, key: str) -> None:
+        """Bring back an answer that was set aside; drop it when there is a newer one."""
+        path, aside = self.path(key), self._aside(key)
+        if aside.exists():
+            aside.unlink() if path.exists() else aside.replace(path)
+
+    def _aside(self, key: str) -> Path:
+        return self.folder / f".{key}.before"
 
     def forget(self, key: str) -> None:
         """Drop the answer of ``key``, if there is one."""
@@ -204,18 +255,18 @@ class Journal:
         sync_folder(self.folder)
 
 
-def _try_lock(path: Path) -> int | None:
-    """The handle of a held lock file, or None when someone else holds it."""
-    handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
+def _link(temporary: Path, path: Path) -> None:
+    """Give ``temporary`` the name ``path``; FileExistsError when something has it."""
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # The last holder may have removed the file between our open and our lock: such a lock excludes nobody.
-        if path.stat().st_ino == os.fstat(handle).st_ino:
-            return handle
-    except (BlockingIOError, FileNotFoundError):
-        pass
-    os.close(handle)
-    return None
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):
+            raise
+        # A file system without links: the exclusive creation of an empty file decides who is first.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+        temporary.replace(path)
 
 
 def _damaged(path: Path, why: str) -> EnvironmentFailure:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from zerorepo_llm.desk import Desk
 from zerorepo_llm.files import WORKSPACE_FILE, state_dir
 from zerorepo_llm.journal import Journal
+from zerorepo_llm.secrets import shown
 from zerorepo_llm.settings import LLMSettings
 
 
@@ -36,6 +37,7 @@ async def probe(workspace: Path) -> dict[str, Any]:
         "provider": settings.provider,
         "tiers": settings.tiers.model_dump(),
         "key": _key_state(settings.api_key),
+        "keys": {name: _key_state(each.api_key) for name, each in settings.providers.items() if each.api_key},
         "transcripts": list(settings.transcripts),
         "answers": len(Journal(place).keys()),
         "open_prompts": len(Desk(place).open()),
@@ -55,6 +57,9 @@ def _key_state(reference: str | None) -> str:
     if reference is None:
         return "not configured"
     scheme, _, name = reference.partition(":")
-    if scheme != "env" or not name:
-        return "not a reference"
-    return f"{reference}: {'present' if os.environ.get(name) else 'missing'}"
+    if scheme == "env":
+        return f"{reference}: {'present' if os.environ.get(name) else 'missing'}"
+    if scheme == "file":
+        return f"{reference}: {'present' if Path(name).expanduser().is_file() else 'missing'}"
+    # Looking would unlock a keyring or run a command.
+    return f"{shown(reference)}: looked up when it is needed"

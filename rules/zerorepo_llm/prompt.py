@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zerorepo.errors import InternalError, UsageError
-from zerorepo_llm.fence import MAX_DATA_CHARS, Fenced, fence, plain
+from zerorepo_llm.fence import MAX_DATA_CHARS, Fenced, check_fences, fence, plain
 
 if TYPE_CHECKING:
     from jinja2.sandbox import SandboxedEnvironment
@@ -137,5 +137,6 @@ async def render(fetch: Fetch, template: Template, variables: Mapping[str, objec
                 f"The prompt file `{where}` cannot be rendered: {error}",
                 hint=f"it was given: {', '.join(sorted(variables)) or 'nothing'}",
             ) from None
+        check_fences(rendered[section])
     preamble = (await fetch(*PREAMBLE)).decode("utf-8").strip()
     return Prompt(system=f"{preamble}\n\n{rendered['[system]']}", user=rendered["[user]"])

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from zerorepo.checks import Check
 from zerorepo.plugins import RuleSet
 
 RULE_SET = RuleSet(
     name="llm",
     settings={"llm": "zerorepo_llm.settings:LLMSettings"},
-    commands={"desk": "zerorepo_llm.cli:desk_app", "transcripts": "zerorepo_llm.cli:transcripts_app"},
+    commands={
+        "desk": "zerorepo_llm.cli:desk_app",
+        "transcripts": "zerorepo_llm.cli:transcripts_app",
+        "prompt": "zerorepo_llm.prompt_command:prompt",
+        "cost": "zerorepo_llm.cost_command:cost",
+    },
     probes={"llm": "zerorepo_llm.probe:probe"},
+    checks={"provider": Check("zerorepo_llm.doctor:check", limit_s=40.0)},
 )

@@ -1,51 +1,80 @@
-"""From question to kept answer: journal first, then the provider, with retries, redaction and metering. Knows no one
-provider.
+"""From question to kept answer: the journal first, then the question's model, then its fallbacks; redaction and books around
+all of them.
 
-The seam for what comes later (budgets, rate limits, fallbacks, circuit breaker): all of them go around ``_attempt``.
+Knows no one provider. Limits, budgets, retries and the circuit breaker of one model are in ``inquiry``.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import nullcontext
+from dataclasses import dataclass
 
-from zerorepo.action import ActionContext
+from zerorepo.action import ActionContext, Meters
+from zerorepo.action_key import key_of
 from zerorepo.errors import ActionFailed, TransientFailure, UsageError, ZeroRepoError
-from zerorepo_llm import testing_hook
+from zerorepo_llm import faults, testing_hook
 from zerorepo_llm.action import Answer, AskModel
+from zerorepo_llm.books import Books, meters_of
+from zerorepo_llm.budget import Budget
 from zerorepo_llm.faults import Kind, ModelFault
-from zerorepo_llm.journal import Entry, Journal, Question
+from zerorepo_llm.inquiry import Inquirer, Tally
+from zerorepo_llm.inquiry import Question as Inquiry
+from zerorepo_llm.journal import Entry, Journal, Question, function_of
 from zerorepo_llm.providers import ModelProvider, Request, Setup, open_provider
-from zerorepo_llm.retry import Backoff, GaveUp
-from zerorepo_llm.secrets import Redactor
-from zerorepo_llm.settings import LLMSettings
+from zerorepo_llm.retry import GaveUp
+from zerorepo_llm.secrets import Redactor, resolved
+from zerorepo_llm.settings import LLMSettings, endpoint_of, key_references
 
-ASKED = "ask"
+# Their answers were paid for when they were recorded, not now.
+_RECORDED = ("replay", "desk")
 
 
 async def obtain(action: AskModel, context: ActionContext) -> Answer:
-    """The answer to ``action``, durable in the journal before this returns; asked for only when it is not there yet."""
+    """The answer to ``action``, durable in the journal before this returns; asked for only when it is not there yet, or when
+    it is to be refreshed.
+    """
     journal = Journal(context.state_dir)
     key = context.key.hex
+    books = await context.service(Books)
     async with journal.holding(key, wait=not context.option("no_wait")):
-        entry = journal.get(key)
-        if entry is not None:
-            # Obtained by a build that died before it could cache it (metered then), or put here by a person.
-            if entry.provider in _NOT_METERED_YET:
-                _meter(context, entry, paid=False)
-            return entry.answer()
-        service = await context.service(ModelService)
-        answer = await service.ask(action, context)
-        question = Question.of(action, context.key, context.label)
-        entry = Entry.answered(question, answer, service.provider.name)
-        kept = await _keep(journal, entry)
-    _meter(context, entry, paid=service.provider.name not in _RECORDED)
+        journal.restore(key)
+        with journal.set_aside(key) if context.refreshing else nullcontext():
+            entry = journal.get(key)
+            if entry is not None:
+                _found(action, context, books, entry)
+                return entry.answer()
+            service = await context.service(ModelService)
+            asked = await service.ask(action, context)
+            question = Question.of(action, context.key, context.label)
+            entry = Entry.answered(question, asked.answer, service.provider.name)
+            kept = await _keep(journal, entry)
+    recorded = service.provider.name in _RECORDED
+    books.call(
+        "recorded" if recorded else "answered",
+        action,
+        context,
+        provider=service.provider.name,
+        tally=asked.tally,
+        answer=asked.answer,
+        asked=asked.answer.asked,
+    )
+    context.meter(**meters_of(entry, paid=not recorded))
     return kept.answer()
 
 
-_NOT_METERED_YET = ("desk",)
-# What their answers cost was paid when they were recorded, not now.
-_RECORDED = ("replay", "desk")
+def _found(action: AskModel, context: ActionContext, books: Books, entry: Entry) -> None:
+    """The journal had the answer: a build that died before it could cache it, a lost cache, or a person put it there."""
+    if entry.provider == "desk":
+        books.call("recorded", action, context, provider="desk", answer=entry.answer())
+        context.meter(**meters_of(entry, paid=False))
+    else:
+        books.reuse(action, context.key, context.label, meters_of(entry, paid=True))
+
+
+async def note_reuse(action: AskModel, context: ActionContext, meters: Meters) -> None:
+    """The cache had the answer: count what that saved."""
+    (await context.service(Books)).reuse(action, context.key, context.label, meters)
 
 
 async def _keep(journal: Journal, entry: Entry) -> Entry:
@@ -58,24 +87,31 @@ async def _keep(journal: Journal, entry: Entry) -> Entry:
         raise
 
 
-def _meter(context: ActionContext, entry: Entry, *, paid: bool) -> None:
-    context.meter(
-        model_calls=1,
-        cost_usd=(entry.usage.cost_usd or 0.0) if paid else 0.0,
-        prompt_tokens=entry.usage.prompt_tokens,
-        completion_tokens=entry.usage.completion_tokens,
-    )
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An answer, and what it took to get it from the model that gave it."""
+
+    answer: Answer
+    tally: Tally
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    model: str
+    gave_up: GaveUp
 
 
 class ModelService:
-    """The build's one provider, with the limits and the redaction around it."""
+    """The build's one provider, with everything around it."""
 
-    def __init__(self, provider: ModelProvider, settings: LLMSettings) -> None:
+    def __init__(self, provider: ModelProvider, settings: LLMSettings, books: Books, budget: Budget) -> None:
         self.provider = provider
         self._settings = settings
-        self._redactor = Redactor.from_environment(settings.api_key)
-        self._in_flight = asyncio.Semaphore(settings.concurrency)
-        self._backoff = Backoff(settings.attempts, settings.retry_base_s, settings.retry_cap_s)
+        self._books = books
+        self._budget = budget
+        self._redactor = Redactor.from_environment(*key_references(settings))
+        self._inquirer = Inquirer(provider, settings, budget)
+        self._until = asyncio.get_running_loop().time() + (settings.build_deadline_s or float("inf"))
 
     @classmethod
     async def open(cls, context: ActionContext) -> ModelService:
@@ -83,64 +119,135 @@ class ModelService:
         settings = context.settings("llm", LLMSettings)
         setup = Setup(settings=settings, workspace=context.workspace, state_dir=context.state_dir)
         factory = testing_hook.factory or open_provider
-        return cls(factory(setup), settings)
+        books = await context.service(Books)
+        return cls(factory(setup), settings, books, Budget(settings, context.state_dir, books.build))
 
     async def close(self) -> None:
-        """Close the provider."""
+        """Close the provider and the accounts."""
+        self._budget.close()
         await self.provider.close()
 
-    async def ask(self, action: AskModel, context: ActionContext) -> Answer:
-        """One answer, retried where that helps. ActionFailed or TransientFailure, redacted, when there is none."""
-        self._refuse_secrets(action, context)
-        request = Request(
-            key=context.key,
-            label=context.label,
-            action=action,
-            no_wait=bool(context.option("no_wait")),
-            progress=context.progress,
-        )
+    async def ask(self, action: AskModel, context: ActionContext) -> Asked:
+        """One answer, retried and from a fallback where that helps.
 
-        def on_retry(made: int, fault: ModelFault, pause_s: float) -> None:
-            context.progress(f"{fault.fault.name}; request {made + 1} in {pause_s:.1f} s")
-
+        ActionFailed, TransientFailure or BudgetRefused, redacted, when there is none.
+        """
         try:
-            answer = await self._backoff.run(lambda: self._attempt(request), on_retry)
-        except GaveUp as gave_up:
-            raise self._failure(gave_up, request) from None
+            return await self._chain(action, context)
         except ZeroRepoError as error:
             self._redact(error)
             raise
-        clean = self._redactor.clean(answer.text)
-        return answer if clean == answer.text else answer.model_copy(update={"text": clean})
 
-    async def _attempt(self, request: Request) -> Answer:
-        limit: AbstractAsyncContextManager[object] = self._in_flight if self.provider.limited else nullcontext()
-        async with limit:
-            return await self.provider.ask(request)
+    async def _chain(self, action: AskModel, context: ActionContext) -> Asked:
+        """The question's model, then its fallbacks, until one answers or the time is over."""
+        loop = asyncio.get_running_loop()
+        until = float("inf")
+        if self.provider.limited:
+            until = min(self._until, loop.time() + self._deadline_s())
+        models = [action.model, *(action.fallbacks if self.provider.limited else ())]
+        tried: list[_Tried] = []
+        tallies: list[Tally] = []
+        try:
+            async with asyncio.timeout_at(None if until == float("inf") else until):
+                for number, model in enumerate(models):
+                    tallies.append(Tally())
+                    is_last = number == len(models) - 1
+                    try:
+                        return await self._one(action, context, model, until, tallies[-1], is_last=is_last)
+                    except GaveUp as gave_up:
+                        tried.append(_Tried(model, gave_up))
+                        fault = gave_up.last.fault
+                        if is_last or not fault.falls_back:
+                            break
+                        context.progress(f"{model}: {fault.name}; asks {models[number + 1]}")
+                        context.meter(fallbacks=1)
+        except TimeoutError:
+            late = ModelFault(faults.DEADLINE, self._bounds())
+            tried.append(_Tried(models[len(tallies) - 1], GaveUp(late, tallies[-1].requests)))
+        raise self._failure(tried, action, context)
 
-    def _refuse_secrets(self, action: AskModel, context: ActionContext) -> None:
-        for message in action.messages:
-            if self._redactor.finds(message.content):
-                raise UsageError(
-                    f"A prompt of {context.label} ({action.purpose}) contains a key or token of your environment; "
-                    "it was not sent",
-                    hint="remove it from the input that the prompt quotes",
-                )
+    def _bounds(self) -> str:
+        own = f"no answer within {self._deadline_s():g} s"
+        build = self._settings.build_deadline_s
+        return own if build is None else f"{own}, or within {build:g} s of the build's first question"
+
+    def _deadline_s(self) -> float:
+        batch = any(each.batch for each in self._settings.providers.values())
+        return self._settings.deadline_s + (self._settings.batch.wait_s if batch else 0.0)
+
+    async def _one(
+        self, action: AskModel, context: ActionContext, model: str, until: float, tally: Tally, *, is_last: bool
+    ) -> Asked:
+        """Ask one model of the chain. GaveUp when it cannot be had. Whatever comes of it is in the ledger."""
+        if model == action.model:
+            return await self._inquire(action, context, action, until, tally, is_last)
+        # The answer of a fallback is also its own answer to this question, and is kept as such: it is paid for once.
+        own = action.model_copy(update={"model": model, "fallbacks": ()})
+        key = key_of(own, function_of(context.key.hex))
+        journal = Journal(context.state_dir)
+        async with journal.holding(key.hex):
+            with journal.set_aside(key.hex) if context.refreshing else nullcontext():
+                entry = journal.get(key.hex)
+                if entry is None:
+                    asked = await self._inquire(action, context, own, until, tally, is_last)
+                    entry = Entry.answered(Question.of(own, key, context.label), asked.answer, self.provider.name)
+                    await _keep(journal, entry)
+                else:
+                    asked = Asked(entry.answer().model_copy(update={"cost_usd": 0.0}), tally)
+        return Asked(asked.answer.model_copy(update={"asked": model}), asked.tally)
+
+    async def _inquire(
+        self, action: AskModel, context: ActionContext, own: AskModel, until: float, tally: Tally, is_last: bool
+    ) -> Asked:
+        await self._refuse_secrets(own, context)
+        request = Request(
+            key=context.key,
+            label=context.label,
+            action=own,
+            no_wait=bool(context.option("no_wait")),
+            progress=context.progress,
+            refresh=context.refreshing,
+        )
+        inquiry = Inquiry(request, context, until, may_wait=is_last, tally=tally)
+        try:
+            return Asked(self._redactor.clean_answer(await self._inquirer.ask(inquiry)), inquiry.tally)
+        except (GaveUp, ZeroRepoError, asyncio.CancelledError) as error:
+            if inquiry.tally.requests and self.provider.limited:
+                stopped = isinstance(error, asyncio.CancelledError) and asyncio.get_running_loop().time() < until
+                outcome = "interrupted" if stopped else "failed"
+                name = self.provider.name
+                self._books.call(outcome, action, context, provider=name, tally=inquiry.tally, asked=own.model)
+            raise
+
+    async def _refuse_secrets(self, action: AskModel, context: ActionContext) -> None:
+        """UsageError when the prompt holds a key, the one that it would be sent with among them."""
+        reference = endpoint_of(self._settings, action.model).api_key
+        if self.provider.limited and reference:
+            await resolved(reference, context.workspace)
+        if found := self._redactor.finds_in(action.messages):
+            raise UsageError(
+                f"A prompt of {context.label} ({action.purpose}) contains {found}; it was not sent",
+                hint="remove it from the input that the prompt quotes, and replace the key: it is known to whoever read that",
+            )
 
     def _redact(self, error: ZeroRepoError) -> None:
-        error.message = self._redactor.clean(error.message)
-        error.hint = self._redactor.clean(error.hint) if error.hint else None
+        error.message = self._redactor.clean_message(error.message)
+        error.hint = self._redactor.clean_message(error.hint) if error.hint else None
         error.where = self._redactor.clean(error.where) if error.where else None
         error.args = (error.message,)
 
-    def _failure(self, gave_up: GaveUp, request: Request) -> ActionFailed | TransientFailure:
-        fault = gave_up.last.fault
-        requests = f"{gave_up.requests} request{'' if gave_up.requests == 1 else 's'}"
-        message = (
-            f"No answer for {request.label}: {request.action.purpose or 'ask a model'}\n"
-            f"  provider {self.provider.name}, model {request.action.model}, {requests}\n"
-            f"  last cause: {self._redactor.clean(gave_up.last.summary())}"
-        )
+    def _failure(
+        self, tried: list[_Tried], action: AskModel, context: ActionContext
+    ) -> ActionFailed | TransientFailure:
+        lines = [f"No answer for {context.label}: {action.purpose or 'ask a model'}"]
+        for each in tried:
+            made = each.gave_up.requests
+            lines += [
+                f"  provider {self.provider.name}, model {each.model}, {made} request{'' if made == 1 else 's'}",
+                f"  last cause: {self._redactor.clean_message(each.gave_up.last.summary())}",
+            ]
+        fault = tried[-1].gave_up.last.fault
         if fault.kind is Kind.RETRYABLE:
-            return TransientFailure(message, hint=fault.hint or "build again later; what was answered is kept")
-        return ActionFailed(message, hint=fault.hint or None)
+            hint = fault.hint or "build again later; what was answered is kept"
+            return TransientFailure("\n".join(lines), hint=hint)
+        return ActionFailed("\n".join(lines), hint=fault.hint or None)

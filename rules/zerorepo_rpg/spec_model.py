@@ -303,6 +303,18 @@ def _merge_stated(items: Iterable[tuple[str, str, Priority, str]]) -> list[tuple
     return list(by_text.values())
 
 
+_DEPENDENCY = re.compile(
+    r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
+    r"(?:\[[A-Za-z0-9._-]+(?:, ?[A-Za-z0-9._-]+)*\])?"
+    r"(?: ?(?:[~=!<>]=|[<>]|===) ?[A-Za-z0-9.*+!_-]+(?:, ?(?:[~=!<>]=|[<>]|===) ?[A-Za-z0-9.*+!_-]+)*)?"
+)
+
+
+def is_dependency(text: str) -> bool:
+    """Whether ``text`` names a Python distribution as PEP 508 does (``rich``, ``PyYAML>=6,<7``), and says nothing else."""
+    return len(text) <= 100 and _DEPENDENCY.fullmatch(text.strip()) is not None
+
+
 def _merge_words(words: Iterable[str]) -> tuple[str, ...]:
     kept: dict[str, str] = {}
     for word in words:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -17,12 +18,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from zerorepo.errors import EnvironmentFailure
-from zerorepo_sandbox import seccomp, staging, tree
+from zerorepo_sandbox import environment, seccomp, staging, tree
 from zerorepo_sandbox.limits import Limits
 from zerorepo_sandbox.process import supervise
+from zerorepo_sandbox.resident import start_resident
 from zerorepo_sandbox.settings import BUBBLEWRAP
 from zerorepo_sandbox.staging import Stage, everyone_reaches
-from zerorepo_sandbox.tier import Capture, Ended, Place, World
+from zerorepo_sandbox.tier import Capture, Ended, Place, Resident, World
 
 _OUTSIDE_ID = 64999
 """The ordinary user and group that we become when we are root; they own nothing."""
@@ -31,6 +33,8 @@ _MARK = "zerorepo-sandbox"
 """Host name within a world; in the launcher's arguments it shows whose it is."""
 _WORK, _TMP, _SHM = "/work", "/tmp", "/dev/shm"
 _SHM_MB = 16
+_WORKERS_OWN = Limits(disk_mb=1)
+"""What a resident worker may write outside the worlds that it makes."""
 _PASSWD = f"sandbox:x:{_INSIDE_ID}:{_INSIDE_ID}:sandbox:/tmp:/bin/sh\n".encode()
 _INSTALL = (
     "install it with `bash scripts/install-system-packages.sh` (Debian, Ubuntu: the package bubblewrap)\n"
@@ -42,6 +46,8 @@ class Bubblewrap:
     """See the head of this file."""
 
     name = BUBBLEWRAP
+    isolate = "namespaces"
+    python = environment.python()
 
     def __init__(self) -> None:
         self._bwrap = shutil.which("bwrap") or ""
@@ -88,6 +94,48 @@ class Bubblewrap:
     @asynccontextmanager
     async def place(self, world: World, limits: Limits) -> AsyncIterator[Place]:
         """The world is made anew by each run and is gone with it; there is nothing to prepare or to clear away."""
+        launch, world = await self._launch(world)
+        yield _BubblewrapPlace(launch, world, limits)
+
+    async def resident(self, world: World, argv: Sequence[str], env: Mapping[str, str], most: Limits) -> Resident:
+        """It makes namespaces within its own for each request, and filters system calls itself once it has."""
+        launch, world = await self._launch(world)
+        passwd = _as_pipe(_PASSWD)
+        try:
+            return await start_resident(
+                [*launch, *_arguments(world, _WORKERS_OWN, passwd, None), *argv], env, [passwd], isolate="namespaces"
+            )
+        finally:
+            os.close(passwd)
+
+    def entry(self, world: World, folder: Path, limits: Limits) -> str:
+        """The same namespaces and filter, with folders of this machine in place of the ones in memory."""
+        (folder / "passwd").write_bytes(_PASSWD)
+        filter_ = seccomp.program()
+        (folder / "filter").write_bytes(filter_ or b"")
+        as_root = self._as_root
+        shows = {**world.shows, _WORK: folder / "work", _TMP: folder / "tmp"}
+        stage: list[str] = []
+        if as_root:
+            for name in ("work", "tmp"):
+                _give_away(folder / name)
+            stage, shows = staging.inline(shows)
+            stage += [self._setpriv, "--reuid", str(_OUTSIDE_ID), "--regid", str(_OUTSIDE_ID), "--clear-groups"]
+            stage.append("--no-new-privs")
+        args = _arguments(replace(world, shows={}), limits, 8, 9 if filter_ else None)
+        # A shell wants the terminal that a new session would take away; TIOCSTI is filtered.
+        args.remove("--new-session")
+        at = args.index("--proc")
+        args[at:at] = [word for inside in world.shows for word in ("--ro-bind", str(shows[inside]), inside)]
+        for inside in (_WORK, _TMP):
+            at = args.index(inside) - 3
+            args[at : at + 4] = ["--bind", str(shows[inside]), inside]
+        small = f"ulimit -v {2 * limits.memory_mb << 10}; ulimit -f {limits.file_mb << 11}; ulimit -c 0"
+        command = shlex.join(["/usr/bin/env", "-i", *stage, self._bwrap, *args])
+        return f'{small}\nexec 8<"$here/passwd" 9<"$here/filter"\nexec {command} "$@"'
+
+    async def _launch(self, world: World) -> tuple[list[str], World]:
+        """The start of a command line that makes such a world, and the world as it is seen from there."""
         launch: list[str] = []
         shows = world.shows
         if self._as_root:
@@ -96,7 +144,7 @@ class Bubblewrap:
             if not all(everyone_reaches(path) for path in shows.values()):
                 stage = await self._stage(shows)
                 launch, shows = [*stage.command, *launch], stage.shows
-        yield _BubblewrapPlace([*launch, self._bwrap], replace(world, shows=shows), limits)
+        return [*launch, self._bwrap], replace(world, shows=shows)
 
     async def _stage(self, shows: Mapping[str, Path]) -> Stage:
         key = tuple(shows.values())
@@ -134,7 +182,7 @@ class _BubblewrapPlace:
             filter_fd = seccomp.as_descriptor()
             if filter_fd is not None:
                 fds.append(filter_fd)
-            command = [*self._launch, *self._arguments(fds[0], filter_fd), *argv]
+            command = [*self._launch, *_arguments(self._world, self._limits, fds[0], filter_fd), *argv]
             return await supervise(
                 command,
                 stdin=stdin,
@@ -150,32 +198,40 @@ class _BubblewrapPlace:
             for fd in fds:
                 os.close(fd)
 
-    def _arguments(self, passwd_fd: int, filter_fd: int | None) -> list[str]:
-        """Of the bubblewrap that makes the world."""
-        # The first process is the runner itself: it cannot be killed from within, and there is no other reaper to attack.
-        args = ["--unshare-all", "--die-with-parent", "--new-session", "--as-pid-1", "--hostname", _MARK]
-        args += ["--uid", str(_INSIDE_ID), "--gid", str(_INSIDE_ID)]
-        for folder in self._world.system:
-            path = Path(folder)
-            if path.is_symlink():
-                args += ["--symlink", str(path.readlink()), folder]
-            elif path.exists():
-                args += ["--ro-bind", folder, folder]
-        for inside, path in self._world.shows.items():
-            args += ["--ro-bind", str(path), inside]
-        for folder in self._world.hides:
-            if Path(folder).is_dir():
-                args += ["--size", "4096", "--tmpfs", folder, "--remount-ro", folder]
-        args += ["--ro-bind-try", "/etc/alternatives", "/etc/alternatives"]
-        args += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache", "--file", str(passwd_fd), "/etc/passwd"]
-        disk = str(self._limits.disk_mb << 20)
-        args += ["--proc", "/proc", "--dev", "/dev", "--size", str(_SHM_MB << 20), "--tmpfs", _SHM]
-        args += ["--remount-ro", "/dev", "--size", disk, "--tmpfs", _TMP, "--size", disk, "--tmpfs", _WORK]
-        # Last, since mount points are made in it; left writable it would be a disk without a size.
-        args += ["--remount-ro", "/", "--chdir", _WORK]
-        if filter_fd is not None:
-            args += ["--seccomp", str(filter_fd)]
-        return args
+
+def _arguments(world: World, limits: Limits, passwd_fd: int, filter_fd: int | None) -> list[str]:
+    """Of the bubblewrap that makes the world."""
+    # The first process is the runner itself: it cannot be killed from within, and there is no other reaper to attack.
+    args = ["--unshare-all", "--die-with-parent", "--new-session", "--as-pid-1", "--hostname", _MARK]
+    args += ["--uid", str(_INSIDE_ID), "--gid", str(_INSIDE_ID)]
+    for folder in world.system:
+        path = Path(folder)
+        if path.is_symlink():
+            args += ["--symlink", str(path.readlink()), folder]
+        elif path.exists():
+            args += ["--ro-bind", folder, folder]
+    for inside, path in world.shows.items():
+        args += ["--ro-bind", str(path), inside]
+    for folder in world.hides:
+        if Path(folder).is_dir():
+            args += ["--size", "4096", "--tmpfs", folder, "--remount-ro", folder]
+    args += ["--ro-bind-try", "/etc/alternatives", "/etc/alternatives"]
+    args += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache", "--file", str(passwd_fd), "/etc/passwd"]
+    disk = str(limits.disk_mb << 20)
+    args += ["--proc", "/proc", "--dev", "/dev", "--size", str(_SHM_MB << 20), "--tmpfs", _SHM]
+    args += ["--remount-ro", "/dev", "--size", disk, "--tmpfs", _TMP, "--size", disk, "--tmpfs", _WORK]
+    # Last, since mount points are made in it; left writable it would be a disk without a size.
+    args += ["--remount-ro", "/", "--chdir", _WORK]
+    if filter_fd is not None:
+        args += ["--seccomp", str(filter_fd)]
+    return args
+
+
+def _give_away(top: Path) -> None:
+    """To the user that worlds are made by."""
+    for folder, names, files in os.walk(top):
+        for name in (".", *names, *files):
+            os.chown(Path(folder) / name, _OUTSIDE_ID, _OUTSIDE_ID, follow_symlinks=False)
 
 
 def _as_pipe(data: bytes) -> int:

@@ -23,6 +23,7 @@ from pydantic import Field, field_validator
 
 from zerorepo.errors import EnvironmentFailure
 from zerorepo.values import Value
+from zerorepo_sandbox.packages import PACKAGES
 from zerorepo_sandbox.tier import World
 
 SITE = "/opt/zerorepo/site"
@@ -161,13 +162,16 @@ def _prefix() -> dict[str, Path]:
     return {} if prefix == Path("/usr") else {str(prefix): prefix}
 
 
-def test_world(site: Path) -> World:
-    """What a test sees: system libraries and programs, the interpreter without its packages, and the folder."""
+def test_world(site: Path, packages: Path | None = None) -> World:
+    """What a test sees: system libraries and programs, the interpreter without its packages, and the folder; another one with
+    what the code under test needs.
+    """
     base = {"base": sys.base_prefix, "platbase": sys.base_exec_prefix}
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     hides = {sysconfig.get_path(kind, "posix_prefix", vars=base) for kind in ("purelib", "platlib")}
     hides |= {"/usr/lib/python3/dist-packages", f"/usr/lib/{version}/site-packages"}
-    return World({**_prefix(), SITE: site}, (*_TEST_SYSTEM, *_SYSTEM_LINKS), tuple(sorted(hides)))
+    shows = {**_prefix(), SITE: site, **({PACKAGES: packages} if packages is not None else {})}
+    return World(shows, (*_TEST_SYSTEM, *_SYSTEM_LINKS), tuple(sorted(hides)))
 
 
 def command_world(system: tuple[str, ...]) -> World:

@@ -15,8 +15,13 @@ class Verdict(StrEnum):
     OK = "ok"
     """The run went to its end and its report is complete. Tests may still have failed."""
     TIMEOUT = "timeout"
+    CPU = "cpu"
+    """It used up its processor time."""
+    PROCESSES = "processes"
+    """It had as many processes and threads at once as it may."""
     MEMORY = "memory"
     DISK = "disk"
+    """It filled its disk, or made too many files."""
     OUTPUT = "output"
     """It printed, or reported, more than allowed."""
     CRASH = "crash"
@@ -30,12 +35,12 @@ class Verdict(StrEnum):
 
 
 class Limits(Value):
-    """What one run may use. Memory and processes are those of the whole tree of processes, not of each."""
+    """What one run may use. Memory, processor time and processes are those of the whole tree of processes, not of each."""
 
     wall_s: float = Field(default=60.0, gt=0, le=86_400)
     """Seconds on the clock."""
     cpu_s: int = Field(default=60, gt=0)
-    """Seconds of processor time, of each process."""
+    """Seconds of processor time."""
     memory_mb: int = Field(default=1024, ge=64)
     processes: int = Field(default=64, ge=4)
     """Processes and threads."""

@@ -125,35 +125,41 @@ class _Run:
         When the process has ended by itself its world has ended with it: nothing to look for.
         """
         if not exited.done():
-            await asyncio.shield(self._kill(process.pid, exited))
+            await asyncio.shield(end_tree(process.pid, exited, namespaced=bool(self.disks)))
 
-    async def _kill(self, root: int, exited: asyncio.Future[int]) -> None:
-        if self.disks:
-            # From the inside out: the kernel ends a namespace with its first process, and each launcher then ends by
-            # itself and collects its child. Killed from the outside in, they would be left to a pid 1 that may not collect.
-            # Stopped meanwhile, so that no launcher is killed just when it has made a child that does not know it yet.
-            for _ in range(_GENTLE_TRIES):
-                _signal(root, signal.SIGSTOP)
-                pids = tree.descendants(root)
-                _signal(next(filter(tree.in_namespace, pids), pids[-1]), signal.SIGKILL)
-                _signal(root, signal.SIGCONT)
-                await asyncio.wait({exited}, timeout=_GENTLE_S)
-                if exited.done():
-                    return
-        left = {pid: tree.started(pid) for pid in tree.descendants(root)}
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(root, signal.SIGKILL)
-        for pid, started in left.items():
-            # The start time tells a process from a later one that was given its number.
-            if started is not None and tree.started(pid) == started:
-                _signal(pid, signal.SIGKILL)
-        await exited
-        loop = asyncio.get_running_loop()
-        end = loop.time() + _GONE_S
-        for pid, started in left.items():
-            # There is no event for the end of another's child.
-            while loop.time() < end and started is not None and tree.started(pid) == started:  # noqa: ASYNC110
-                await asyncio.sleep(0.002)
+
+async def end_tree(root: int, exited: asyncio.Future[int], *, namespaced: bool) -> None:
+    """Kill ``root`` with all below it and return when they are gone. ``exited`` is done when ``root`` has been collected;
+    ``namespaced``: it is a launcher, below which is a process namespace of its own.
+    """
+    if namespaced:
+        # From the inside out: the kernel ends a namespace with its first process, and each launcher then ends by
+        # itself and collects its child. Killed from the outside in, they would be left to a pid 1 that may not collect.
+        # Stopped meanwhile, so that no launcher is killed just when it has made a child that does not know it yet.
+        for _ in range(_GENTLE_TRIES):
+            if exited.done():
+                return
+            _signal(root, signal.SIGSTOP)
+            pids = tree.descendants(root)
+            _signal(next(filter(tree.in_namespace, pids), pids[-1]), signal.SIGKILL)
+            _signal(root, signal.SIGCONT)
+            await asyncio.wait({exited}, timeout=_GENTLE_S)
+    if exited.done():
+        return
+    left = {pid: tree.started(pid) for pid in tree.descendants(root)}
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(root, signal.SIGKILL)
+    for pid, started in left.items():
+        # The start time tells a process from a later one that was given its number.
+        if started is not None and tree.started(pid) == started:
+            _signal(pid, signal.SIGKILL)
+    await exited
+    loop = asyncio.get_running_loop()
+    end = loop.time() + _GONE_S
+    for pid, started in left.items():
+        # There is no event for the end of another's child.
+        while loop.time() < end and started is not None and tree.started(pid) == started:  # noqa: ASYNC110
+            await asyncio.sleep(0.002)
 
 
 def _signal(pid: int, number: int) -> None:

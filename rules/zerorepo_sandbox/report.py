@@ -38,12 +38,16 @@ class _Event(BaseModel):
 
 class _Answer(BaseModel):
     model_config = ConfigDict(extra="forbid")
+    entered: bool
+    trouble: str
     stopped: Verdict | None
+    starved: bool
     code: int
     intact: bool
     secret: str
     events: list[_Event]
     output: str
+    work: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,10 @@ class Judged:
     output: str = ""
     coverage: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=dict)
     """File to (executed, missing) line numbers."""
+    apart: str | None = None
+    """Empty when the tests ran in a process of their own and all they did could cross; else why it could not; None: not tried."""
+    starved: bool = False
+    """The time limit was reached while the machine was too busy to run it: this says nothing of the code."""
 
     @property
     def passed(self) -> bool:
@@ -63,44 +71,72 @@ class Judged:
         return self.verdict is Verdict.OK and all(c.outcome in (Outcome.PASSED, Outcome.SKIPPED) for c in self.cases)
 
 
-def judge(ended: Ended, hidden: Mapping[str, str]) -> Judged:
-    """The verdict of one run. ``hidden`` maps texts that differ from run to run (temporary folders) to what is shown instead.
+def judge_run(ended: Ended, hidden: Mapping[str, str]) -> Judged:
+    """The verdict of a run in a place of its own: the worker's greeting, and one answer."""
+    stderr = _clean(ended.stderr.decode("utf-8", "replace"), hidden)
+    if ended.stopped is not None:
+        return Judged(ended.stopped, WHY[ended.stopped], output=stderr)
+    found = _frames(ended.stdout)
+    if not found:
+        raise EnvironmentFailure(
+            f"The sandbox could not be entered (exit code {ended.code}): {stderr.strip() or 'it said nothing'}",
+            hint=_HINT,
+        )
+    if len(found) != 2:
+        return Judged(Verdict.CRASH, f"the test runner was killed (exit code {ended.code})", output=stderr)
+    return judge(found[1], hidden)
+
+
+def judge(answer: bytes, hidden: Mapping[str, str]) -> Judged:
+    """The verdict of a worker's answer. ``hidden`` maps texts that differ from run to run to what is shown instead.
 
     EnvironmentFailure when the world could not even be entered: that says nothing of the tests.
     """
-    lines = ended.stdout.splitlines()
-    stderr = _clean(ended.stderr.decode("utf-8", "replace"), hidden)
-    if ended.stopped is not None:
-        return Judged(ended.stopped, _WHY[ended.stopped], output=stderr)
-    if not lines or lines[0] != b'{"ready": true}':
-        raise EnvironmentFailure(
-            f"The sandbox could not be entered (exit code {ended.code}): {stderr.strip() or 'it said nothing'}",
-            hint="`zerorepo info` shows which isolation works on this machine",
-        )
-    if len(lines) != 2:
-        return Judged(Verdict.CRASH, f"the test runner was killed (exit code {ended.code})", output=stderr)
     try:
-        answer = _Answer.model_validate(json.loads(lines[1]))
+        read = _Answer.model_validate(json.loads(answer))
     except (ValidationError, ValueError):
-        return Judged(Verdict.TAMPERED, "the report is malformed", output=stderr)
-    return _judge_answer(answer, hidden)
+        return Judged(Verdict.TAMPERED, "the report is malformed")
+    if read.trouble or (not read.entered and read.stopped is None):
+        said = read.trouble or read.output.strip() or f"it said nothing ({_exit(read.code)})"
+        raise EnvironmentFailure(f"The sandbox could not be entered: {said}", hint=_HINT)
+    return _judge_answer(read, {read.work: "/work", **hidden})
 
 
-_WHY = {
+def _frames(data: bytes) -> list[bytes]:
+    """Whole frames; empty when it does not start with one, and a last one that is cut short is left out."""
+    found = []
+    while len(data) >= 4:
+        size = int.from_bytes(data[:4], "big")
+        if len(data) < 4 + size:
+            break
+        found.append(data[4 : 4 + size])
+        data = data[4 + size :]
+    return found
+
+
+_HINT = "`zerorepo info` shows which isolation works on this machine"
+WHY = {
     Verdict.TIMEOUT: "the time limit was reached",
+    Verdict.CPU: "the processes together used more processor time than allowed",
+    Verdict.PROCESSES: "as many processes and threads ran at once as are allowed",
     Verdict.MEMORY: "the processes together used more memory than allowed",
-    Verdict.DISK: "more files were made than allowed",
+    Verdict.DISK: "more was written, or more files were made, than allowed",
     Verdict.OUTPUT: "more was printed or reported than allowed",
 }
+
+
+_CUT_SHORT = frozenset(WHY) | {Verdict.CRASH}
 
 
 def _judge_answer(answer: _Answer, hidden: Mapping[str, str]) -> Judged:
     ends = [event for event in answer.events if event.event == "end"]
     canaries = set(ends[0].canaries) if ends else set()
-    cases, coverage, running = [], {}, ""
+    cases, coverage, running, apart = [], {}, "", None
     for event in answer.events:
         if event.event == "start":
             running = event.name
+        elif event.event == "apart":
+            apart = event.message
         elif event.event == "coverage":
             coverage = {path: (tuple(done), tuple(missing)) for path, (done, missing) in sorted(event.files.items())}
         elif event.event == "case" and event.name not in canaries and answer.secret not in event.message:
@@ -108,17 +144,19 @@ def _judge_answer(answer: _Answer, hidden: Mapping[str, str]) -> Judged:
             cases.append(TestCase(name=event.name, outcome=_outcome(event.outcome), message=message))
             running = ""
     verdict, why = _verdict(answer, ends, canaries, cases)
-    if running and running not in canaries and verdict in (Verdict.TIMEOUT, Verdict.CRASH, Verdict.OUTPUT):
+    if running and running not in canaries and verdict in _CUT_SHORT:
         why += f", while `{running}` was running"
     output = _clean(answer.output, hidden)
-    return Judged(verdict, why, tuple(cases), output, coverage if verdict is Verdict.OK else {})
+    return Judged(verdict, why, tuple(cases), output, coverage if verdict is Verdict.OK else {}, apart, answer.starved)
 
 
 def _verdict(answer: _Answer, ends: list[_Event], canaries: set[str], cases: list[TestCase]) -> tuple[Verdict, str]:
     if answer.stopped is not None:
-        return answer.stopped, _WHY[answer.stopped]
+        return answer.stopped, WHY[answer.stopped]
     if not answer.intact:
         return Verdict.TAMPERED, "something else wrote into the report"
+    if tripped := [event.message for event in answer.events if event.event == "tripped"]:
+        return Verdict.TAMPERED, tripped[0]
     if not ends:
         return Verdict.CRASH, f"the tests ended without a report ({_exit(answer.code)})"
     if len(ends) > 1 or answer.events[-1] is not ends[0]:

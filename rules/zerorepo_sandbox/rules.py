@@ -17,10 +17,12 @@ from zerorepo.label import Label
 from zerorepo.rule import Attrs, RuleContext, rule
 from zerorepo.target import Outputs, SourcePath, TestReport
 from zerorepo.values import COSMETIC
+from zerorepo_sandbox import debug
 from zerorepo_sandbox.isolation import command_limits, isolation
 from zerorepo_sandbox.limits import Limits
 from zerorepo_sandbox.run_command import CommandResult, RunCommand, TestCommand
 from zerorepo_sandbox.run_tests import TestRun
+from zerorepo_sandbox.settings import TierName
 
 _PATTERN = frozenset("*?[")
 
@@ -32,6 +34,8 @@ class _ShellAttrs(Attrs):
     """Targets whose outputs the command reads."""
     cmd: str
     """Run under ``sh -eu`` in a folder that stands for the workspace; ``$SRCS $DEPS $OUTS`` are paths in it."""
+    sandbox: TierName | None = None
+    """The isolation to run under, instead of the workspace's: ``bubblewrap``, ``docker`` or ``gvisor``."""
     # How long it may take decides whether there is a result, never which.
     timeout_s: Annotated[float | None, Field(gt=0), COSMETIC] = None
 
@@ -127,18 +131,18 @@ async def command(ctx: RuleContext[CommandAttrs]) -> None:
     outs = _in_package(ctx.label, ctx.attrs.outs)
     if clash := sorted(set(outs) & set(inputs.files)):
         raise TargetFailed(f"`{ctx.label}`: `{clash[0]}` is an input and an output")
-    result: CommandResult = await ctx.run(
-        RunCommand(
-            cmd=ctx.attrs.cmd,
-            files=inputs.files,
-            srcs=inputs.srcs,
-            deps_paths=inputs.deps,
-            executable=inputs.executable,
-            outs=outs,
-            tier=await isolation(ctx),
-            limits=await _limits(ctx),
-        )
+    action = RunCommand(
+        cmd=ctx.attrs.cmd,
+        files=inputs.files,
+        srcs=inputs.srcs,
+        deps_paths=inputs.deps,
+        executable=inputs.executable,
+        outs=outs,
+        tier=await isolation(ctx, ctx.attrs.sandbox or ""),
+        limits=await _limits(ctx),
     )
+    await debug.entered(ctx, action.layout(action.limits, outs))
+    result: CommandResult = await ctx.run(action)
     for path, digest in result.outputs.items():
         ctx.output(path, digest, executable=path in result.executable)
 
@@ -147,15 +151,16 @@ async def command(ctx: RuleContext[CommandAttrs]) -> None:
 async def command_test(ctx: RuleContext[CommandTestAttrs]) -> TestReport:
     """A shell command that is a test: it passes when it exits with code 0."""
     inputs = await _inputs(ctx)
-    result: TestRun = await ctx.run(
-        TestCommand(
-            cmd=ctx.attrs.cmd,
-            files=inputs.files,
-            srcs=inputs.srcs,
-            deps_paths=inputs.deps,
-            executable=inputs.executable,
-            tier=await isolation(ctx),
-            limits=await _limits(ctx),
-        )
+    action = TestCommand(
+        cmd=ctx.attrs.cmd,
+        files=inputs.files,
+        srcs=inputs.srcs,
+        deps_paths=inputs.deps,
+        executable=inputs.executable,
+        tier=await isolation(ctx, ctx.attrs.sandbox or ""),
+        limits=await _limits(ctx),
     )
-    return result.report
+    layout = action.layout(action.limits, ())
+    await debug.entered(ctx, layout)
+    run: TestRun = await ctx.run(action)
+    return (await debug.kept(ctx, run, layout, action.again())).report

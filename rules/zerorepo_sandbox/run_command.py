@@ -15,7 +15,7 @@ from zerorepo.digest import Digest
 from zerorepo.errors import ActionFailed, EnvironmentFailure
 from zerorepo.target import Outcome, TestCase, TestReport
 from zerorepo.values import COSMETIC
-from zerorepo_sandbox import archive, environment
+from zerorepo_sandbox import archive, debug, environment
 from zerorepo_sandbox.bubblewrap import SYSTEM
 from zerorepo_sandbox.limits import COMMAND_LIMITS, Limits, Verdict
 from zerorepo_sandbox.run_tests import TestRun
@@ -92,6 +92,22 @@ class _Shell(Action):
             )
         return ended
 
+    def layout(self, limits: Limits, outs: tuple[str, ...]) -> debug.LayOut:
+        """Its world, for debugging."""
+        return debug.LayOut(
+            files=self.files,
+            executable=self.executable,
+            folders=tuple(archive.parents(outs)),
+            env=self._env("/tmp", outs),
+            tests=False,
+            tier=self.tier,
+            limits=limits,
+        )
+
+    def again(self) -> tuple[str, ...]:
+        """The command alone, for debugging."""
+        return ("/bin/sh", "-eu", "-c", self.cmd)
+
     def _env(self, tmp: str, outs: tuple[str, ...]) -> dict[str, str]:
         return {
             "PATH": environment.search_path(),
@@ -150,6 +166,13 @@ class RunCommand(_Shell):
 
     async def execute(self, context: ActionContext) -> CommandResult:
         """Run it, and take what it was to make."""
+        try:
+            return await self._make(context)
+        except ActionFailed as error:
+            layout = self.layout(self.limits, self.outs)
+            raise await debug.keep_failed(context, layout, self.again(), error) from error
+
+    async def _make(self, context: ActionContext) -> CommandResult:
         ended = await self._run(context, self.limits, self.outs)
         if wrong := _went_wrong(ended, self.limits):
             raise ActionFailed(f"The command {wrong}", hint=_printed(ended) or "it printed nothing")

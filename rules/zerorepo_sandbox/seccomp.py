@@ -38,6 +38,10 @@ _AARCH64 = {
     "personality": 92, "vhangup": 58, "sethostname": 161, "setdomainname": 162, "migrate_pages": 238,
     "move_pages": 239, "vmsplice": 75, "memfd_create": 279, "memfd_secret": 447, "shmget": 194,
 }
+_LEFT_BEHIND = {
+    "x86_64": {"semget": 64, "msgget": 68, "mq_open": 240},
+    "aarch64": {"semget": 190, "msgget": 186, "mq_open": 180},
+}
 # fmt: on
 _MACHINES = {
     # machine: audit architecture, denied calls, clone, prlimit64, ioctl, socket
@@ -59,13 +63,18 @@ def _step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
     return struct.pack("<HBBI", code, if_true, if_false, value)
 
 
-@lru_cache(maxsize=1)
-def program() -> bytes | None:
-    """The filter for this machine; None for a machine whose call numbers are not known here."""
+@lru_cache(maxsize=2)
+def program(*, shared_ipc: bool = False) -> bytes | None:
+    """The filter for this machine; None for a machine whose call numbers are not known here.
+
+    ``shared_ipc``: the IPC namespace outlives the request, so nothing may be left in it.
+    """
     known = _MACHINES.get(platform.machine())
     if known is None:
         return None
     architecture, denied, clone, prlimit, ioctl, socket = known
+    if shared_ipc:
+        denied = {**denied, **_LEFT_BEHIND[platform.machine()]}
     allow, kill = _step(_RETURN, 0x7FFF0000), _step(_RETURN, 0x80000000)
 
     def fail(number: int) -> bytes:

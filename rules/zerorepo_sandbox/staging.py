@@ -71,6 +71,18 @@ async def stage(shows: Mapping[str, Path]) -> Stage:
     return Stage(fd, moved)
 
 
+def inline(shows: Mapping[str, Path]) -> tuple[list[str], dict[str, Path]]:
+    """The same as the start of a command line that makes a stage of its own; the rest of it runs on the stage."""
+    place = next((path for path in _PLACES if Path(path).is_dir()), "/tmp")
+    moved = {inside: Path(place) / str(index) for index, inside in enumerate(shows)}
+    mounts = "".join(
+        f'mkdir "{new}"; mount --bind "${index + 1}" "{new}"; ' for index, new in enumerate(moved.values())
+    )
+    script = f'mount -t tmpfs -o mode=755 zerorepo {place}; {mounts}shift {len(shows)}; exec "$@"'
+    command = [_tool("unshare"), "--mount", "--propagation", "private", "/bin/sh", "-eu", "-c", script, "sh"]
+    return [*command, *(str(path.resolve()) for path in shows.values())], moved
+
+
 def everyone_reaches(path: Path) -> bool:
     """Whether an unrelated user may enter ``path`` and all folders above it."""
     try:

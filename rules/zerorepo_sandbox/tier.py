@@ -1,4 +1,4 @@
-"""What every kind of isolation offers: a fresh place, and processes run to their end in it.
+"""What every kind of isolation offers: a fresh place with processes run to their end in it, and resident workers.
 
 Knows nothing of tests, commands, or how a tier keeps its promise. A tier must leave nothing behind, whatever ends the run:
 no process, no mount, no file.
@@ -65,10 +65,47 @@ class Place(Protocol):
         """Run to the end or to a limit; afterwards none of its processes is left. Cancelling kills at once."""
 
 
+class Gone(Exception):
+    """A resident worker ended, or said something that is no frame, before its answer was complete."""
+
+
+class Resident(Protocol):
+    """A process in a world of the tier that serves one request after another (``inside/worker.py``).
+
+    Both directions carry frames: four bytes of length, most significant first, and as many bytes. The first frame that comes is
+    the worker's greeting; then each frame sent is answered by one. Within its world the worker makes a fresh one for each
+    request; ``isolate`` says how (``inside/worlds.py``).
+    """
+
+    isolate: str
+    """``namespaces``: it may make user, process, mount and IPC namespaces. ``users``: it is root within its world, with the
+    capabilities SETUID, SETGID and KILL, and gives each request a user of its own. ``processes``: neither; it kills and
+    clears away."""
+
+    async def send(self, frame: bytes) -> None:
+        """One frame. Gone when nobody reads any more."""
+
+    async def receive(self, longest_s: float, largest: int) -> bytes:
+        """One frame. Gone when none comes in time, it is larger than ``largest`` bytes, or the worker has ended."""
+
+    async def end(self) -> None:
+        """Kill it at once with all that it started, and wait until nothing is left. May be called twice, and cancelled."""
+
+    def alive(self) -> bool:
+        """Whether it has not ended, as far as can be known without asking it."""
+
+    def last_words(self) -> str:
+        """What it, or what started it, wrote to its error stream; known after ``end``."""
+
+
 class Tier(Protocol):
     """A kind of isolation."""
 
     name: str
+    python: str
+    """The interpreter as it is called within the tier's worlds."""
+    isolate: str
+    """How a resident worker makes a fresh world for each request (see ``Resident``); ``none``: there is no resident worker."""
 
     async def check(self) -> None:
         """EnvironmentFailure, saying what to install, when it does not work on this machine."""
@@ -78,3 +115,18 @@ class Tier(Protocol):
 
     def place(self, world: World, limits: Limits) -> AbstractAsyncContextManager[Place]:
         """A fresh place, gone when the context is left."""
+
+    def entry(self, world: World, folder: Path, limits: Limits) -> str:
+        """The end of a shell script that runs ``"$@"`` in such a world, with ``$here/work`` and ``$here/tmp`` to be written to.
+
+        ``$here`` is ``folder``, in which it may put what it needs. For debugging: it needs a person, and no builder, to run it.
+        """
+
+    async def resident(
+        self, world: World, argv: Sequence[str], env: Mapping[str, str], most: Limits
+    ) -> Resident | None:
+        """Start a resident worker; ``most`` is the most that any of its requests may use.
+
+        It must end when this process ends, however that ends. None: this tier runs each request in a place of its own.
+        EnvironmentFailure when it cannot be started.
+        """

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from zerorepo_sandbox import tree
+from zerorepo_sandbox import environment, tree
 from zerorepo_sandbox.limits import Limits
 from zerorepo_sandbox.process import supervise
 from zerorepo_sandbox.settings import UNSAFE
@@ -31,6 +31,8 @@ class Unsafe:
     """See the head of this file."""
 
     name = UNSAFE
+    isolate = "none"
+    python = environment.python()
 
     def __init__(self) -> None:
         self._swept = False
@@ -40,6 +42,13 @@ class Unsafe:
 
     async def close(self) -> None:
         """Nothing is kept."""
+
+    async def resident(self, world: World, argv: Sequence[str], env: Mapping[str, str], most: Limits) -> None:
+        """None: requests that share a process could spoil each other's verdicts, with nothing to hold them apart."""
+
+    def entry(self, world: World, folder: Path, limits: Limits) -> str:
+        """The folder, and nothing around it."""
+        return 'cd "$here/work" && exec "$@"'
 
     @asynccontextmanager
     async def place(self, world: World, limits: Limits) -> AsyncIterator[Place]:

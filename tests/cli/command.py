@@ -47,11 +47,26 @@ class Command:
         """The command line."""
         return [sys.executable, "-m", "zerorepo", *args]
 
-    def __call__(self, *args: str, cwd: str = ".") -> Answer:
+    def __call__(self, *args: str, cwd: str = ".", stdin: str | None = None) -> Answer:
+        answer = self._run(*args, cwd=cwd, stdin=stdin)
+        assert "Traceback" not in answer.err, answer.err
+        return answer
+
+    def debug(self, *args: str) -> Answer:
+        """Run it with ``--debug``: a traceback is what is asked for."""
+        return self._run("--debug", *args)
+
+    def _run(self, *args: str, cwd: str = ".", stdin: str | None = None) -> Answer:
         done = subprocess.run(
-            self.argv(*args), cwd=self.root / cwd, env=self.env, capture_output=True, text=True, timeout=60, check=False
+            self.argv(*args),
+            cwd=self.root / cwd,
+            env=self.env,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
-        assert "Traceback" not in done.stderr, done.stderr
         return Answer(done.returncode, done.stdout, done.stderr)
 
     def start(self, *args: str) -> subprocess.Popen[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import time
 from pathlib import Path
@@ -66,10 +67,7 @@ def test_check_finds_and_mends_what_is_wrong_and_leaves_edits_alone(tmp_path: Pa
     assert (ws.root / "out/t1").read_text() == "//:t1 0\n//:t1 1\n"
     assert (ws.root / "out/t2").read_text() == "mine"
     assert ws("build").code == 0
-    assert (
-        runs(tmp_path / "log") == {"//:t0": 2, "//:t1": 1, "//:t2": 1, "//:t3": 1}
-        or runs(tmp_path / "log")["//:t0"] == 2
-    )
+    assert runs(tmp_path / "log")["//:t0"] == 2  # the others' outputs are there
     assert ws("check", "--no-repair").code == 0
 
 
@@ -140,8 +138,6 @@ def test_gc_removes_only_what_nothing_refers_to(tmp_path: Path) -> None:
             store._con.execute(
                 "UPDATE Cache SET access_time = access_time - 7200 WHERE key = ?", (prefix + digest.hex.encode(),)
             )
-    import os
-
     os.utime(stray, (time.time() - 7200,) * 2)
     freed = collect(store, cas)
     assert freed.rows == 2
@@ -194,7 +190,5 @@ def test_expunging_waits_for_nobody_but_is_refused_beside_a_build(tmp_path: Path
     hold.unlink()
     ended(build)
     assert ws("clean", "--expunge").code == 0
-    assert sorted(path.name for path in ws.root.iterdir()) == ["out", "zerorepo.toml"] or sorted(
-        path.name for path in ws.root.iterdir()
-    ) == ["zerorepo.toml"]
+    assert [path.name for path in ws.root.iterdir() if path.name != "out"] == ["zerorepo.toml"]
     assert ws("build").code == 0

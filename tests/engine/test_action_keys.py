@@ -3,88 +3,76 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from enum import Enum, StrEnum
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Any
 
 import pytest
+from golden_keys import GOLDEN, SAMPLES, XXH3, Colour, Renewed, Sample, Shade, problems, renewed
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zerorepo.action import Action, ActionResult
-from zerorepo.action_key import ENCODING_VERSION, encode, key_of, manifest
+from zerorepo import action_key
+from zerorepo.action_key import encode, key_of, manifest
 from zerorepo.digest import Digest, DigestFunction
 from zerorepo.errors import InternalError
 from zerorepo.label import Label
-from zerorepo.values import COSMETIC, Value
-
-XXH3 = DigestFunction.XXH3
-GOLDEN = Path(__file__).parents[1] / "golden" / "action_keys.json"
-
-
-class Colour(Enum):
-    RED = "red"
-
-
-class Shade(StrEnum):
-    RED = "red"
-
-
-class Inner(Value):
-    text: str = ""
-
-
-class Sample(Action):
-    mnemonic: ClassVar[str] = "Sample"
-    result: ClassVar[type[ActionResult]] = ActionResult
-    name: str
-    parts: tuple[Digest, ...] = ()
-    env: Mapping[str, str] = {}
-    inner: Inner | None = None
-    note: Annotated[str, COSMETIC] = ""
-
-
-class Renewed(Sample):
-    key_version: ClassVar[int] = 2
-
-
-SAMPLES: dict[str, Any] = {
-    "none": None,
-    "true": True,
-    "one": 1,
-    "one float": 1.0,
-    "one text": "1",
-    "negative": -17,
-    "big": 2**80,
-    "bytes": b"\x00\xff",
-    "empty text": "",
-    "unicode": "Grüße 𝄞",
-    "nan": float("nan"),
-    "infinity": float("-inf"),
-    "enum": Colour.RED,
-    "label": Label("a", "b"),
-    "digest": XXH3.of_bytes(b"x"),
-    "list": [1, [2, []], {}],
-    "set": frozenset({"b", "a", "c"}),
-    "mapping": {"b": 1, "a": {"c": None}},
-    "action": Sample(
-        name="n", parts=(XXH3.of_bytes(b"x"),), env={"B": "2", "A": "1"}, inner=Inner(text="t"), note="cosmetic"
-    ),
-    "action of another version": Renewed(name="n"),
-}
 
 
 def key(value: Any) -> str:
     return str(key_of(value, XXH3))
 
 
+def golden() -> dict[str, Any]:
+    return json.loads(GOLDEN.read_text())
+
+
 def test_golden_keys_have_not_changed() -> None:
-    golden = json.loads(GOLDEN.read_text())
-    assert golden["encoding_version"] == ENCODING_VERSION, "a new version needs new golden keys"
-    assert {name: key(value) for name, value in SAMPLES.items()} == golden["keys"], (
-        "the encoding changed: every cache and transcript is lost; raise ENCODING_VERSION and write the golden keys anew"
+    assert problems(golden()) == []
+
+
+def _other_tags(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An encoding that differs in one letter."""
+    leaf = action_key._leaf
+    monkeypatch.setattr(
+        action_key,
+        "_leaf",
+        lambda parts, path, tag, payload: leaf(parts, path, b"q" if tag == b"s" else tag, payload),
     )
+
+
+def test_another_encoding_under_the_same_version_is_found_and_cannot_be_written_down(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _other_tags(monkeypatch)
+    changed = f"`one text` changed under version {action_key.ENCODING_VERSION}"
+    assert any(changed in problem for problem in problems(golden()))
+    with pytest.raises(ValueError, match="raise ENCODING_VERSION"):
+        renewed(golden())
+
+
+def test_a_raised_version_needs_new_golden_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    _other_tags(monkeypatch)
+    old = golden()
+    before, after = old["encoding_version"], old["encoding_version"] + 1
+    monkeypatch.setattr(action_key, "ENCODING_VERSION", after)
+    assert problems(old) == [f"the golden keys are of version {before}, the encoding of {after}: write them anew"]
+    assert problems({**old, "encoding_version": after})  # the number alone does not do
+    new = renewed(old)
+    assert problems(new) == []
+    assert not set(new["keys"].values()) & set(old["keys"].values())
+
+
+def test_a_version_is_not_lowered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(action_key, "ENCODING_VERSION", 0)
+    with pytest.raises(ValueError, match="raise ENCODING_VERSION"):
+        renewed(golden())
+
+
+def test_a_new_sample_may_be_added_and_must_be_written_down() -> None:
+    old = golden()
+    fewer = {**old, "keys": {name: key for name, key in old["keys"].items() if name != "label"}}
+    assert problems(fewer) == ["`label` has no golden key yet: write them anew"]
+    assert renewed(fewer) == old
 
 
 def test_values_that_python_calls_equal_have_keys_of_their_own() -> None:

@@ -131,3 +131,13 @@ def test_only_expanding_rules_may_declare(toys: Callable[..., RuleRunner]) -> No
     runner = toys('[[target]]\nname = "x"\nrule = "sly"\n', rules=[sly])
     assert "not registered with expands=True" in str(runner.build().error("//:x"))
     assert not isinstance(runner.build().error("//:x"), TargetFailed)
+
+
+def test_an_expansion_that_fails_declares_nothing(toys: Callable[..., RuleRunner]) -> None:
+    runner = toys(
+        PLAN + '[[target]]\nname = "user"\nrule = "cat"\ndeps = ["//gen:p"]\n', {**FILES, "plan.txt": "p a\nq b\np b"}
+    )
+    run = runner.build(keep_going=True)
+    assert (run.failed, run.skipped, run.ran) == (["//:plan"], ["//:user"], [])
+    assert "`//:plan` declares `//gen:p` twice" in str(run.error("//:plan"))
+    assert runner.outputs() == {}

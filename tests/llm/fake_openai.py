@@ -30,6 +30,7 @@ class Reply:
     choices: bool = True
     hang_s: float = 0.0
     drop: bool = False
+    usage: dict[str, Any] | None = None
 
 
 OK = Reply()
@@ -73,6 +74,10 @@ class FakeOpenAI(ThreadingHTTPServer):
         self.headers_seen: list[dict[str, str]] = []
         self.times: list[float] = []
         self.lock = threading.Lock()
+        self.files: dict[str, bytes] = {}
+        self.batches: dict[str, dict[str, Any]] = {}
+        self.polls_until_done = 1
+        """How often a batch is looked at before it is done."""
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
     @property
@@ -99,7 +104,66 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         pass
 
+    def do_GET(self) -> None:
+        what, _, rest = self.path.removeprefix("/v1/").partition("/")
+        if what == "files":
+            self._send(self.server.files[rest.removesuffix("/content")])
+            return
+        batch = self.server.batches[rest]
+        batch["polls"] += 1
+        if batch["polls"] >= self.server.polls_until_done and batch["status"] == "in_progress":
+            batch["status"] = "completed"
+            lines = [json.loads(line) for line in self.server.files[batch["input_file_id"]].splitlines()]
+            replies = [self._batched(line) for line in lines]
+            batch["output_file_id"] = "file-out-" + rest
+            self.server.files[batch["output_file_id"]] = b"".join(json.dumps(each).encode() + b"\n" for each in replies)
+        self._send(json.dumps({name: value for name, value in batch.items() if name != "polls"}).encode())
+
+    def _batched(self, line: dict[str, Any]) -> dict[str, Any]:
+        with self.server.lock:
+            self.server.seen.append(line["body"])
+            planned = self.server.plan.pop(0) if len(self.server.plan) > 1 else self.server.plan[0]
+        reply = planned if isinstance(planned, Reply) else planned(line["body"])
+        response = {"status_code": reply.status, "request_id": "r", "body": _body(reply, line["body"], {})}
+        return {"id": "b", "custom_id": line["custom_id"], "response": response, "error": None}
+
+    def _send(self, data: bytes, content_type: str = "application/json") -> None:
+        self.send_response(200)
+        self.send_header("content-type", content_type)
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
     def do_POST(self) -> None:
+        if self.path == "/v1/files":
+            self._upload(self.rfile.read(int(self.headers["content-length"])))
+            return
+        if self.path == "/v1/batches":
+            self._start_batch(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            return
+        if self.path == "/v1/messages":
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            with self.server.lock:
+                self.server.seen.append(body)
+            self._send(json.dumps(_anthropic(body)).encode())
+            return
+        self._complete()
+
+    def _upload(self, form: bytes) -> None:
+        at = form.index(b'filename="')
+        body = form[form.index(b"\r\n\r\n", at) + 4 :].partition(b"\r\n--")[0]
+        id_ = f"file-{len(self.server.files)}"
+        self.server.files[id_] = body
+        made = {"id": id_, "object": "file", "bytes": len(body), "created_at": 1, "filename": "b", "purpose": "batch"}
+        self._send(json.dumps({**made, "status": "processed"}).encode())
+
+    def _start_batch(self, asked: dict[str, Any]) -> None:
+        id_ = f"batch-{len(self.server.batches)}"
+        batch = {"id": id_, "object": "batch", "status": "in_progress", "created_at": 1, "polls": 0, **asked}
+        self.server.batches[id_] = {**batch, "output_file_id": None, "error_file_id": None}
+        self._send(json.dumps({name: value for name, value in batch.items() if name != "polls"}).encode())
+
+    def _complete(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         headers = {name.lower(): value for name, value in self.headers.items()}
         with self.server.lock:
@@ -123,6 +187,25 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
 
+def _anthropic(request: dict[str, Any]) -> dict[str, Any]:
+    """A reply in the form of Anthropic's messages."""
+    return {
+        "id": "msg-1",
+        "type": "message",
+        "role": "assistant",
+        "model": request["model"],
+        "content": [{"type": "text", "text": "hello"}],
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": {
+            "input_tokens": 100,
+            "output_tokens": 3,
+            "cache_creation_input_tokens": 0,
+            "cache_read_input_tokens": 1900,
+        },
+    }
+
+
 def _body(reply: Reply, request: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
     if reply.error is not None:
         message = reply.error.format(key=headers.get("authorization", "").removeprefix("Bearer "))
@@ -137,5 +220,5 @@ def _body(reply: Reply, request: dict[str, Any], headers: dict[str, str]) -> dic
         "created": 1,
         "model": f"{request['model']}-2026",
         "choices": [choice] if reply.choices else [],
-        "usage": {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14},
+        "usage": reply.usage or {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14},
     }

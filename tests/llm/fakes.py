@@ -33,8 +33,10 @@ class Build:
     def state_dir(self) -> Path:
         return self.workspace / ".zerorepo"
 
-    async def execute(self, action: Action, label: str = "//app:thing") -> Any:
-        return await action.execute(ActionContextFake(self, parse_label(label), key_of(action, self.function)))
+    async def execute(self, action: Action, label: str = "//app:thing", *, refreshing: bool = False) -> Any:
+        return await action.execute(
+            ActionContextFake(self, parse_label(label), key_of(action, self.function), refreshing)
+        )
 
     async def close(self) -> None:
         for service in self.services.values():
@@ -49,6 +51,7 @@ class ActionContextFake:
     build: Build
     label: Label
     key: Digest
+    refreshing: bool = False
 
     @property
     def workspace(self) -> Path:
@@ -90,6 +93,7 @@ class RuleContextFake:
     def __init__(self, build: Build, label: str = "//app:thing", templates: dict[str, str] | None = None) -> None:
         self.build = build
         self.label = parse_label(label)
+        self.rule = "a_rule"
         self.templates = templates or {}
         self.actions: list[AskModel] = []
         self.resources: list[tuple[str, str]] = []

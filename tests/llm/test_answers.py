@@ -71,3 +71,14 @@ def test_code_that_is_not_exactly_one_valid_block_is_told(text: str, problem: st
 def test_nothing_is_no_answer() -> None:
     with pytest.raises(BadAnswer, match="empty"):
         check(" \n", "text", None)
+
+
+@pytest.mark.parametrize("hidden", ["\u202e", "\u2066", "\x1b", "\x07", "\U000e0041", "\u200b" * 8])
+def test_an_answer_with_what_nobody_can_see_does_not_fit(hidden: str) -> None:
+    with pytest.raises(BadAnswer, match=r"The code has .* U\+[0-9A-F]{4,5} at line 2 of the block"):
+        python_code(f"```python\nx = 1\ny = '{hidden}'\n```")
+    for document in ({"a": ["fine", hidden]}, {"a": {hidden: 1}}):
+        with pytest.raises(BadAnswer, match=r"At /a.*: the text has .* U\+[0-9A-F]{4,5}"):
+            json_text(json.dumps(document))
+    assert python_code("```python\nx = '\\u202e'\n```") == "x = '\\u202e'\n"
+    assert json_text('{"a": "zwj 👩\u200d💻\\n"}')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from zerorepo.action_key import key_of
 from zerorepo.digest import DigestFunction
 from zerorepo.errors import ActionFailed, TransientFailure, UsageError
+from zerorepo.label import parse_label
 from zerorepo_llm.action import Answer
 from zerorepo_llm.cli import desk_app, transcripts_app
 from zerorepo_llm.desk import Desk
-from zerorepo_llm.journal import Journal
+from zerorepo_llm.journal import Journal, Question
 from zerorepo_llm.probe import probe
 from zerorepo_llm.settings import LLMSettings
 from zerorepo_llm.testing import ScriptedProvider, use_provider
@@ -139,6 +142,83 @@ def test_list_and_show_are_for_people_and_programs(desk: Build) -> None:
     assert Path(row["prompt"]).is_file()
     assert run_ok(desk_app, "show", id_[:5]).stdout == Path(row["prompt"]).read_text()
     assert json.loads(run_ok(desk_app, "show", id_, "--json").stdout)["key"] == row["key"]
+
+
+def test_the_next_prompt_is_the_first_and_skipped_ones_come_last(desk: Build) -> None:
+    first, second = park(desk, text="one", purpose="a"), park(desk, text="two", purpose="b")
+    assert json.loads(run_ok(desk_app, "next", "--json").stdout)["id"] == first
+    run_ok(desk_app, "skip", first)
+    assert json.loads(run_ok(desk_app, "next", "--json").stdout)["id"] == second
+    run_ok(desk_app, "skip", second)
+    row = json.loads(run_ok(desk_app, "next", "--json").stdout)
+    assert (row["id"], row["skipped"], row["messages"][1]["content"]) == (first, True, "one")
+    assert run_ok(desk_app, "next").stdout == (desk.state_dir / "desk" / first / "prompt.md").read_text()
+    run_ok(desk_app, "answer", first, stdin="hello")
+    assert json.loads(run_ok(desk_app, "next", "--json").stdout)["id"] == second
+
+
+def test_the_next_prompt_can_be_waited_for(desk: Build) -> None:
+    began = time.monotonic()
+    nothing = run(desk_app, "next", "--wait", "0.3")
+    assert (nothing.exit_code, nothing.stdout) == (1, "")
+    assert "No prompt is open." in nothing.stderr
+    assert time.monotonic() - began >= 0.3
+    threading.Timer(0.5, lambda: Desk(desk.state_dir).park(_question())).start()
+    found = json.loads(run_ok(desk_app, "next", "--wait", "30", "--json").stdout)
+    assert found["purpose"] == "greet"
+
+
+def _question() -> Question:
+    action = ask_model()
+    return Question.of(action, key_of(action, DigestFunction.XXH3), parse_label("//app:thing"))
+
+
+def test_an_answer_can_be_tried_without_giving_it(desk: Build) -> None:
+    id_ = park(desk, answer_schema=SCHEMA, expects="json")
+    assert "'name' is a required property" in refused(desk_app, "check", id_, stdin="{}")
+    assert "This would answer" in run_ok(desk_app, "check", id_, stdin='{"name": "x"}').stderr
+    assert [parked.id for parked in Desk(desk.state_dir).open()] == [id_]
+
+
+def editor(desk: Build, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    path = desk.workspace / "my editor"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o700)
+    monkeypatch.setenv("EDITOR", f"'{path}' --flag")
+    monkeypatch.delenv("VISUAL", raising=False)
+
+
+def test_an_answer_is_written_in_an_editor_above_the_prompt(desk: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    id_ = park(desk, text="Name it.", answer_schema=SCHEMA, expects="json")
+    seen = desk.workspace / "seen"
+    editor(desk, monkeypatch, f'cp "$2" {seen}; echo "{{\\"name\\": \\"x\\"}}" > new; cat "$2" >> new; cat new > "$2"')
+    said = run_ok(desk_app, "edit").stderr
+    assert f"Answered {id_}" in said
+    assert "Name it." in seen.read_text()
+    entry = Journal(desk.state_dir).find(id_)
+    assert len(entry) == 1
+    assert json.loads(Journal(desk.state_dir).get(entry[0]).text) == {"name": "x"}  # type: ignore[union-attr]
+    assert "No prompt is open." in run_ok(desk_app, "edit").stderr
+
+
+def test_a_draft_that_does_not_fit_is_kept_for_the_next_try(desk: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    id_ = park(desk, answer_schema=SCHEMA, expects="json")
+    editor(desk, monkeypatch, 'echo "{\\"nme\\": 1}" > new; cat "$2" >> new; cat new > "$2"')
+    assert "'name' is a required property" in refused(desk_app, "edit", id_)
+    editor(desk, monkeypatch, 'sed -i "s/\\"nme\\": 1/\\"name\\": \\"x\\"/" "$2"')
+    run_ok(desk_app, "edit", id_)
+    assert Desk(desk.state_dir).open() == []
+
+
+def test_an_editor_that_writes_nothing_or_breaks_changes_nothing(desk: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    id_ = park(desk)
+    editor(desk, monkeypatch, "exit 0")
+    assert f"Nothing was written; {id_} stays open." in run_ok(desk_app, "edit", id_).stderr
+    editor(desk, monkeypatch, "exit 3")
+    assert "ended with code 3" in refused(desk_app, "edit", id_)
+    monkeypatch.setenv("EDITOR", "/no/such/editor")
+    assert "cannot be run" in refused(desk_app, "edit", id_)
+    assert [parked.id for parked in Desk(desk.state_dir).open()] == [id_]
 
 
 def test_an_empty_desk_is_valid_json_too(desk: Build) -> None:

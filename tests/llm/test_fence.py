@@ -42,7 +42,9 @@ def test_line_ends_do_not_change_the_key() -> None:
 
 
 def test_a_text_over_the_limit_is_refused_and_nothing_is_cut() -> None:
-    with pytest.raises(UsageError, match=r"12 characters, 2 more than the 10 allowed .*line 3, column 3"):
+    with pytest.raises(
+        UsageError, match=r"12 characters, 2 more than the 10 allowed; the limit is at line 3, column 3"
+    ):
         fence("abc\ndef\nghij", "spec", limit=10)
 
 

@@ -95,7 +95,7 @@ ROWS = [
     (fake.EMPTY_TEXT, "empty reply (200)", TransientFailure, 2),
     (fake.FILTERED, "refused by content policy (200)", ActionFailed, 1),
     (fake.REFUSED, "the model refused (200)", ActionFailed, 1),
-    (fake.DROP, "", TransientFailure, 4),
+    (fake.DROP, "connection lost", TransientFailure, 4),
 ]
 
 
@@ -128,7 +128,7 @@ def test_a_hang_ends_at_the_timeout_and_is_tried_once_more(server: FakeOpenAI, a
 
 def test_no_server_at_all_is_transient(server: FakeOpenAI, asking: Build) -> None:
     asking.settings = asking.settings.model_copy(update={"api_base": "http://127.0.0.1:9/v1"})
-    with pytest.raises(TransientFailure, match="4 requests"):
+    with pytest.raises(TransientFailure, match="4 requests\n  last cause: connection failed"):
         ask(asking)
 
 

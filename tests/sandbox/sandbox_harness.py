@@ -2,20 +2,53 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import os
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from zerorepo.digest import Digest, DigestFunction
+from zerorepo.errors import EnvironmentFailure
 from zerorepo.label import Label
+from zerorepo_sandbox import proof
 
 both_tiers = pytest.mark.parametrize("tier", ["bubblewrap", "unsafe"], indirect=True)
 """Run a test under isolation and without."""
+containers = pytest.mark.parametrize("tier", ["docker", "gvisor"], indirect=True)
+"""Run a test in containers; skipped, with the reason, where there is no engine."""
+
+
+@functools.cache
+def why_not(name: str) -> str:
+    """Why this tier cannot be tried here; empty when it can."""
+
+    async def check() -> str:
+        tier = proof.make(name)
+        try:
+            await tier.check()
+        except EnvironmentFailure as error:
+            return error.render()
+        finally:
+            await tier.close()
+        return ""
+
+    return "" if name == "unsafe" else asyncio.run(check())
+
+
+def need(name: str) -> None:
+    """Skip the test, with the reason, when the tier cannot be tried here; fail where it must be (CI)."""
+    if why := why_not(name):
+        if name in os.environ.get("ZEROREPO_REQUIRE_TIERS", "").split(","):
+            pytest.fail(f"the tier {name} must be tried here: {why}")
+        pytest.skip(f"the tier {name} is not available here: {why}")
 
 
 class MemoryContext:
-    """See ``zerorepo.action.ActionContext``; services live until ``close``."""
+    """See ``zerorepo.action.ActionContext``; services live until ``close``, on one event loop like those of a build."""
 
     def __init__(self, state_dir: Path, **options: Any) -> None:
         self.label = Label("", "test")
@@ -25,6 +58,16 @@ class MemoryContext:
         self.options = options
         self.blobs: dict[Digest, bytes] = {}
         self.services: dict[type, Any] = {}
+        self._runner = asyncio.Runner()
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run it on the context's own event loop."""
+        return self._runner.run(coroutine)
+
+    def end(self) -> None:
+        """Close the services, and the event loop."""
+        self.run(self.close())
+        self._runner.close()
 
     def read(self, digest: Digest) -> bytes:
         return self.blobs[digest]

@@ -1,7 +1,5 @@
 """The action behind the rule ``command``: what it sees, what may come out, and how it fails."""
 
-import asyncio
-
 import pytest
 from sandbox_harness import both_tiers
 
@@ -145,6 +143,6 @@ def test_limits_are_not_part_of_a_commands_identity_and_the_tier_is(context):
 
 def test_a_command_can_be_a_test(context):
     for cmd, passed in (("true", True), ("echo bad; false", False)):
-        run = asyncio.run(TestCommand(cmd=cmd, files={}, tier="bubblewrap").execute(context))
+        run = context.run(TestCommand(cmd=cmd, files={}, tier="bubblewrap").execute(context))
         assert run.report.passed is passed
     assert "bad" in run.report.cases[0].message

@@ -117,7 +117,21 @@ def test_a_fork_bomb_stays_below_the_process_limit(run_tests):
         "    assert count > 500, count\n"
     )
     run = run_tests(source, limits=Limits(wall_s=10, processes=20))
-    assert int(outcome(run).rpartition("assert ")[2].split()[0]) < 20
+    assert (run.report.passed, run.report.status) == (False, Verdict.PROCESSES)
+    counted = source.replace("assert count", "os.write(2, b'FORKS %d.' % count)\n    assert count")
+    run = run_tests(counted, screened=False, capture=False, limits=Limits(wall_s=10, processes=20))
+    assert 0 < int(run.report.output.rpartition("FORKS ")[2].partition(".")[0]) < 20
+
+
+def test_processor_time_is_that_of_all_processes_together(run_tests):
+    source = (
+        "import os, time\ndef spin(seconds):\n    end = time.process_time() + seconds\n"
+        "    while time.process_time() < end: pass\n"
+        "def test_a():\n    for _ in range(6):\n        pid = os.fork()\n        if pid == 0:\n            spin(0.5)\n"
+        "            os.kill(os.getpid(), 9)\n        os.waitpid(pid, 0)\n"
+    )
+    report = run_tests(source, limits=Limits(wall_s=60, cpu_s=2)).report
+    assert (report.passed, report.status) == (False, Verdict.CPU)
 
 
 def test_the_disk_has_a_size_and_a_number_of_files(run_tests):
@@ -164,7 +178,7 @@ def test_cancelling_kills_everything_at_once(context, tier):
             await task
         return time.monotonic() - begin
 
-    assert asyncio.run(cancel()) < 1
+    assert context.run(cancel()) < 1
     assert not _running("7532")
     assert not list(Path("/tmp").glob(f"zerorepo-unsafe-{os.getpid()}-*"))
 
@@ -197,7 +211,7 @@ def test_nothing_is_left_open_after_many_runs_at_once(context, tier):
         await asyncio.gather(*(action.execute(context) for _ in range(40)))
         return before, len(os.listdir("/proc/self/fd"))  # noqa: PTH208
 
-    before, after = asyncio.run(run_many())
+    before, after = context.run(run_many())
     assert before == after
 
 

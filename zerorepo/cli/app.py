@@ -35,8 +35,20 @@ Unsafe = Annotated[
     bool,
     typer.Option("--unsafe", help="Run tests and commands without a sandbox. The summary and every verdict say so."),
 ]
+SandboxDebug = Annotated[
+    bool,
+    typer.Option("--sandbox-debug", help="Keep the world of each failed command or test, and say how to enter it."),
+]
 NoWait = Annotated[
     bool, typer.Option("--no-wait", help="Do not wait for answers of people: list what is open and stop.")
+]
+Refresh = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--refresh",
+        metavar="PATTERN",
+        help="Ask models again for these targets, although there are answers; repeatable.",
+    ),
 ]
 AsJson = Annotated[
     bool, typer.Option("--json", help="End with one JSON object on stdout; everything else goes to stderr.")
@@ -81,8 +93,9 @@ def _globals(
 @app.command()
 def build(
     targets: Targets = None, jobs: Jobs = None, keep_going: KeepGoing = False, dry_run: DryRun = False, locked: Locked = False,
-    overwrite: Overwrite = False, unsafe: Unsafe = False, no_wait: NoWait = False, as_json: AsJson = False, quiet: Quiet = False,
-    events: Events = None, profile: ProfileFile = None, watch: Watch = False,
+    overwrite: Overwrite = False, unsafe: Unsafe = False, sandbox_debug: SandboxDebug = False, no_wait: NoWait = False,
+    refresh: Refresh = None, as_json: AsJson = False, quiet: Quiet = False, events: Events = None,
+    profile: ProfileFile = None, watch: Watch = False,
 ) -> None:  # fmt: skip
     """Build targets: run what their inputs require, take the rest from the cache."""
     from zerorepo.cli.build_cmd import Request, run, to_options
@@ -94,26 +107,8 @@ def build(
         locked=locked,
         overwrite=overwrite,
         unsafe=unsafe,
+        sandbox_debug=sandbox_debug,
         no_wait=no_wait,
-    )
-    if watch:
-        raise typer.Exit(_watch(targets, as_json=as_json, quiet=quiet))
-    raise typer.Exit(
-        run(Request(targets or [], options, as_json=as_json, quiet=quiet, events_file=events, profile_file=profile))
-    )
-
-
-@app.command()
-def test(
-    targets: Targets = None, jobs: Jobs = None, keep_going: KeepGoing = False, dry_run: DryRun = False, locked: Locked = False,
-    unsafe: Unsafe = False, no_wait: NoWait = False, as_json: AsJson = False, quiet: Quiet = False,
-    events: Events = None, profile: ProfileFile = None, watch: Watch = False,
-) -> None:  # fmt: skip
-    """Build the test targets that match, and report their verdicts."""
-    from zerorepo.cli.build_cmd import Request, run, to_options
-
-    options = to_options(
-        jobs=jobs, keep_going=keep_going, dry_run=dry_run, locked=locked, unsafe=unsafe, no_wait=no_wait
     )
     if watch:
         raise typer.Exit(_watch(targets, as_json=as_json, quiet=quiet))
@@ -122,6 +117,43 @@ def test(
             Request(
                 targets or [],
                 options,
+                refresh=refresh or [],
+                as_json=as_json,
+                quiet=quiet,
+                events_file=events,
+                profile_file=profile,
+            )
+        )
+    )
+
+
+@app.command()
+def test(
+    targets: Targets = None, jobs: Jobs = None, keep_going: KeepGoing = False, dry_run: DryRun = False, locked: Locked = False,
+    unsafe: Unsafe = False, sandbox_debug: SandboxDebug = False, no_wait: NoWait = False, refresh: Refresh = None,
+    as_json: AsJson = False, quiet: Quiet = False,
+    events: Events = None, profile: ProfileFile = None, watch: Watch = False,
+) -> None:  # fmt: skip
+    """Build the test targets that match, and report their verdicts."""
+    from zerorepo.cli.build_cmd import Request, run, to_options
+
+    options = to_options(
+        jobs=jobs,
+        keep_going=keep_going,
+        dry_run=dry_run,
+        locked=locked,
+        unsafe=unsafe,
+        sandbox_debug=sandbox_debug,
+        no_wait=no_wait,
+    )
+    if watch:
+        raise typer.Exit(_watch(targets, as_json=as_json, quiet=quiet))
+    raise typer.Exit(
+        run(
+            Request(
+                targets or [],
+                options,
+                refresh=refresh or [],
                 tests_only=True,
                 as_json=as_json,
                 quiet=quiet,
@@ -257,6 +289,26 @@ def info(as_json: AsJson = False) -> None:
 
 
 @app.command()
+def shell(
+    label: Annotated[str, typer.Argument(help="A target that runs a command or tests.")],
+    command: Annotated[list[str] | None, typer.Argument(help="Run this instead of a shell; put -- before it.")] = None,
+    unsafe: Unsafe = False,
+) -> None:
+    """Open a shell in a target's sandbox, with its declared inputs in place. What it needs is built first."""
+    from zerorepo.cli.shell_cmd import run
+
+    raise typer.Exit(run(label, command or [], unsafe=unsafe))
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check every part outside (sandbox, models, disk, cache) and say what to do; exit code 1 when a configured one fails."""
+    from zerorepo.cli.doctor_cmd import run
+
+    raise typer.Exit(run(as_json=as_json))
+
+
+@app.command()
 def version() -> None:
     """Show the version."""
     _version(True)
@@ -271,7 +323,22 @@ def completion(shell: Annotated[str, typer.Argument(help="bash, zsh or fish.")])
 
 
 _BUILTIN = frozenset(
-    {"build", "test", "query", "explain", "adopt", "init", "clean", "check", "gc", "info", "version", "completion"}
+    {
+        "build",
+        "test",
+        "query",
+        "explain",
+        "adopt",
+        "init",
+        "clean",
+        "check",
+        "gc",
+        "info",
+        "doctor",
+        "shell",
+        "version",
+        "completion",
+    }
 )
 
 

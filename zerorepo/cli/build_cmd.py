@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import gc
-import json
 import os
 import signal
 import threading
 import time
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 from zerorepo import snapshot
 from zerorepo.cli import watched
 from zerorepo.cli.build_report import Report, failure_json, report_dry_run
-from zerorepo.cli.common import GLOBALS, current_package, emit_json, load_workspace, patterns
+from zerorepo.cli.common import GLOBALS, current_package, emit_json, load_workspace, patterns, say, start_folder
 from zerorepo.cli.profile import Profile
 from zerorepo.cli.progress import make_display
 from zerorepo.cli.summary import Summary
@@ -27,10 +27,11 @@ from zerorepo.engine import BuildOptions, BuildResult, Engine
 from zerorepo.errors import ExitCode, Interrupted, NoTestsFound, UsageError, ZeroRepoError
 from zerorepo.estimate import Estimate, estimate, learn
 from zerorepo.events import SCHEMA_VERSION, EventStream
-from zerorepo.label import Label, Pattern
-from zerorepo.looked_at import LookedAt, looked_at
+from zerorepo.label import Label, Pattern, chosen
+from zerorepo.looked_at import Look, LookedAt
+from zerorepo.settled import QUIET_NS
 from zerorepo.target import TestReport
-from zerorepo.workspace import Workspace
+from zerorepo.workspace import Workspace, find_root
 
 T = TypeVar("T")
 
@@ -41,6 +42,7 @@ class Request:
 
     targets: list[str]
     options: BuildOptions
+    refresh: list[str] = field(default_factory=list)
     tests_only: bool = False
     as_json: bool = False
     quiet: bool = False
@@ -63,10 +65,12 @@ def run(request: Request) -> ExitCode:
 
 def _run(request: Request, events: EventStream, summary: Summary) -> ExitCode:
     _collect_less()
+    look = Look(find_root(start_folder()), GLOBALS.began_ns) if _snapshot_key() is not None else None
     workspace = load_workspace()
     workspace.check_settings()
     texts = request.targets or (["//..."] if request.tests_only or not current_package(workspace) else ["..."])
     wanted = patterns(workspace, texts)
+    request.options = dataclasses.replace(request.options, refresh=patterns(workspace, request.refresh))
     log = _open(request.events_file, "events")
     profile_out = _open(request.profile_file, "profile")
     profile = Profile(time.time()) if profile_out else None
@@ -80,7 +84,7 @@ def _run(request: Request, events: EventStream, summary: Summary) -> ExitCode:
         events.note("log", schema=SCHEMA_VERSION)
     built: Mapping[Label, Built] | None = None
     try:
-        result = interruptible(_build(workspace, wanted, request, events, summary))
+        result = interruptible(_build(workspace, wanted, request, events, summary, look))
         built = result.build.built
     finally:
         display.close()
@@ -88,6 +92,9 @@ def _run(request: Request, events: EventStream, summary: Summary) -> ExitCode:
             log.close()
         if profile and profile_out:  # of a build that failed or was interrupted, too: that is when one wants to see it
             profile.write(profile_out, built)
+    seen = [*result.build.built, *result.build.failed, *result.build.skipped, *result.build.would_run]
+    if request.refresh and not any(chosen(label, request.options.refresh) for label in seen):
+        say(f"--refresh {' '.join(request.refresh)}: no target of this build matches")
     if request.tests_only and not result.matched and not result.build.failed:
         raise NoTestsFound(f"No test targets match {' '.join(texts)}")
     as_text = not request.as_json and not request.quiet
@@ -95,7 +102,7 @@ def _run(request: Request, events: EventStream, summary: Summary) -> ExitCode:
         return report_dry_run(result.build, result.estimate, as_json=request.as_json)
     report = Report(result.build, result.tests, summary, request.options)
     code = report.show(as_json=request.as_json, as_text=as_text, tests_only=request.tests_only)
-    if code is ExitCode.OK and not request.tests_only and result.looked_at is not None:
+    if code is ExitCode.OK and not request.refresh and result.looked_at is not None:
         _save_snapshot(workspace, request, report, result.looked_at)
     return code
 
@@ -124,13 +131,22 @@ class _Result:
 
 
 async def _build(
-    workspace: Workspace, wanted: Sequence[Pattern], request: Request, events: EventStream, summary: Summary
+    workspace: Workspace,
+    wanted: Sequence[Pattern],
+    request: Request,
+    events: EventStream,
+    summary: Summary,
+    look: Look | None,
 ) -> _Result:
+    if look:
+        look.begin()
     async with Engine(workspace, request.options, events) as engine:
+        if look:
+            look.begun(engine)
         engine.look_at(wanted)
         matched = await engine.match(wanted, tests_only=request.tests_only)
         result = await engine.collect(matched)
-        looked = looked_at(engine, result) if result.ok and summary.did_nothing() else None
+        looked = look.at(engine, result, matched) if look and not summary.edited and not summary.stale else None
         if request.options.dry_run:
             cost = estimate(engine, result, summary.cached_keys)
         else:
@@ -141,40 +157,60 @@ async def _build(
             watched.report(engine, result)
         tests = {each.label: each.provider(TestReport) for each in result.built.values() if each.record("TestReport")}
     if result.ok and result.updated:
-        await _settle(workspace, wanted, request)
+        looked = await _settle(workspace, wanted, request, result)
     return _Result(result, matched, tests, looked, cost)
+
+
+def _snapshot_key() -> bytes | None:
+    return snapshot.key_of(list(GLOBALS.argv), str(Path.cwd()))
 
 
 def _save_snapshot(workspace: Workspace, request: Request, report: Report, looked: LookedAt) -> None:
     """Let the next build of the same command line answer by looking at files alone, for as long as none of them changes."""
-    key = snapshot.key_of(GLOBALS.argv, str(Path.cwd()))
-    if key is None or set(workspace.cache.dir) & set("$~") or watched.uses_kept_configuration():
-        return  # where the cache is depends on the environment, which a snapshot does not look at
-    text = ""
-    if request.as_json:
-        body = {**report.to_json(ExitCode.OK), "wall_s": snapshot.WALL}
-        text = json.dumps(body, ensure_ascii=False, indent=2, default=str).replace(f'"{snapshot.WALL}"', snapshot.WALL)
-    elif not request.quiet:
-        text = report.last_line(snapshot.WALL)
-    snapshot.save(
-        str(workspace.root),
-        key,
-        GLOBALS.began_ns,
-        files=looked.files,
-        folders=looked.folders,
-        absent=looked.absent,
-        text=text,
-        to_stdout=request.as_json,
+    key = _snapshot_key()
+    if key is None or watched.uses_kept_configuration():
+        return
+    out, err = report.when_nothing_is_to_do(
+        snapshot.WALL, as_json=request.as_json, quiet=request.quiet, tests_only=request.tests_only
     )
+    with contextlib.suppress(OSError):  # a snapshot saves time and nothing else
+        snapshot.write(
+            str(workspace.root),
+            key,
+            looked.chunks,
+            absent=looked.absent,
+            kept=looked.kept,
+            environment=looked.environment,
+            out=out,
+            err=err,
+        )
 
 
-async def _settle(workspace: Workspace, wanted: Sequence[Pattern], request: Request) -> None:
+async def _settle(
+    workspace: Workspace, wanted: Sequence[Pattern], request: Request, first: BuildResult
+) -> LookedAt | None:
     """A checked-in file that this build wrote is an input of the next one: take it in now, so that that one does nothing.
 
-    Runs no action: should the file call for one, the next build will say so.
+    Runs no action: should the file call for one, the next build will say so. Answers what this second pass depended on.
     """
-    async with Engine(workspace, dataclasses.replace(request.options, settling=True)) as engine:
-        await engine.build(wanted, tests_only=request.tests_only)
+    await asyncio.sleep(QUIET_NS * 1.1 / 1e9)  # until the state of what was just written can be trusted
+    look = Look(workspace.root, GLOBALS.began_ns) if _snapshot_key() is not None else None
+    if look:
+        look.begin()
+    events, told = EventStream(), Summary()
+    events.subscribe(told)
+    async with Engine(workspace, dataclasses.replace(request.options, settling=True, refresh=()), events) as engine:
+        if look:
+            look.begun(engine)
+        matched = await engine.match(wanted, tests_only=request.tests_only)
+        result = await engine.collect(matched)
+        if look is None or result.would_run or told.edited or _verdicts(result) != _verdicts(first):
+            return None
+        return look.at(engine, result, matched)
+
+
+def _verdicts(result: BuildResult) -> dict[Label, object]:
+    return {label: built.record("TestReport") for label, built in result.built.items()}
 
 
 _GRACE_S = 1.5  # with the start-up of the interpreter still under the two seconds that are promised
@@ -218,7 +254,7 @@ def interruptible(work: Coroutine[Any, Any, T]) -> T:
 
 def to_options(**given: Any) -> BuildOptions:
     """Options of the command line as the engine's."""
-    extra = {name: True for name in ("unsafe", "no_wait") if given.pop(name, False)}
+    extra = {name: True for name in ("unsafe", "no_wait", "sandbox_debug") if given.pop(name, False)}
     if "no_wait" in extra:
         given["keep_going"] = True  # so that everything that can be asked now is open at once
     if given.get("locked"):

@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zerorepo.cli.common import emit, emit_json, many, say
+from zerorepo.cli.common import emit, emit_json, json_text, many, say
 from zerorepo.cli.summary import Summary
 from zerorepo.engine import BuildOptions, BuildResult
 from zerorepo.errors import ExitCode, ZeroRepoError
 from zerorepo.estimate import Estimate
 from zerorepo.label import Label
+from zerorepo.redaction import redact
 from zerorepo.target import Outcome, TestReport
 
 
@@ -47,7 +48,9 @@ class Report:
         for label, error in sorted(self.build.failed.items()):
             text = error.render() if isinstance(error, ZeroRepoError) else repr(error)
             say(f"\nERROR: {label}\n{_indent(text)}")
-        _say_tests(self.tests, tests_only=tests_only, to_stdout=tests_only and not as_json)
+        debugging = bool(self.options.extra.get("sandbox_debug"))
+        to_stdout = tests_only and not as_json
+        _say_tests(self.tests, tests_only=tests_only, to_stdout=to_stdout, debugging=debugging)
         if as_text:
             say(self.last_line(f"{self.summary.wall_s():.1f}"))
         for path in self.summary.edited:
@@ -61,6 +64,16 @@ class Report:
                 f" `zerorepo adopt --undo {each['label']}` forgets it"
             )
         return code
+
+    def when_nothing_is_to_do(self, wall: str, *, as_json: bool, quiet: bool, tests_only: bool) -> tuple[str, str]:
+        """What the next build will say to stdout and stderr when nothing changes: these targets and verdicts, and no work."""
+        states = dict.fromkeys(map(str, self.build.built), "cached")
+        next_time = Report(self.build, self.tests, Summary(targets=states), self.options)
+        if as_json:
+            body = json_text({**next_time.to_json(ExitCode.OK), "wall_s": wall})
+            return body.replace(f'"{wall}"', wall) + "\n", ""
+        verdicts = "".join(f"{_passed(label, each)}\n" for label, each in sorted(self.tests.items()))
+        return verdicts if tests_only else "", "" if quiet else next_time.last_line(wall) + "\n"
 
     def to_json(self, code: ExitCode) -> dict[str, Any]:
         """The object that ``--json`` ends with."""
@@ -103,12 +116,12 @@ def failure_json(label: Label | None, error: BaseException) -> dict[str, Any]:
     if isinstance(error, ZeroRepoError):
         return {
             "label": str(label) if label else None,
-            "error": error.message,
+            "error": redact(error.message),
             "where": error.where,
-            "hint": error.hint,
+            "hint": redact(error.hint) if error.hint else None,
             "origin": str(error.origin),
         }
-    return {"label": str(label) if label else None, "error": str(error)}
+    return {"label": str(label) if label else None, "error": redact(str(error))}
 
 
 def _test_json(report: TestReport) -> dict[str, Any]:
@@ -116,11 +129,11 @@ def _test_json(report: TestReport) -> dict[str, Any]:
     return {"passed": report.passed, "status": report.status, "sandbox": report.sandbox, "cases": counts}
 
 
-def _say_tests(tests: Mapping[Label, TestReport], *, tests_only: bool, to_stdout: bool) -> None:
+def _say_tests(tests: Mapping[Label, TestReport], *, tests_only: bool, to_stdout: bool, debugging: bool) -> None:
     for label, report in sorted(tests.items()):
         if report.passed:
             if to_stdout:
-                emit(f"PASSED {label} ({many(report.count(Outcome.PASSED), 'test')})")
+                emit(_passed(label, report))
             continue
         text = f"FAILED {label}: {report.status if report.status != 'ok' else _bad_cases(report)}"
         emit(text) if to_stdout else say(text)
@@ -128,6 +141,13 @@ def _say_tests(tests: Mapping[Label, TestReport], *, tests_only: bool, to_stdout
             if case.outcome in (Outcome.FAILED, Outcome.ERROR):
                 said = case.message.strip()
                 say(f"  {case.name}: {said.splitlines()[-1] if said else case.outcome}")
+        # Why there is no complete result; or what a debugging option added.
+        if report.output.strip() and (debugging or report.status != "ok"):
+            say(f"  {report.output.strip().splitlines()[-1]}")
+
+
+def _passed(label: Label, report: TestReport) -> str:
+    return f"PASSED {label} ({many(report.count(Outcome.PASSED), 'test')})"
 
 
 def _bad_cases(report: TestReport) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from zerorepo.errors import UsageError
 from zerorepo.label import Pattern, parse_pattern
 from zerorepo.plugins import Registry, installed
+from zerorepo.redaction import mask, redact
 from zerorepo.workspace import Workspace, find_root
 
 
@@ -71,14 +72,19 @@ def many(number: int, what: str, plural: str = "") -> str:
 
 def say(text: str = "") -> None:
     """A line for people, to stderr."""
-    print(text, file=sys.stderr, flush=True)
+    print(redact(text), file=sys.stderr, flush=True)
 
 
 def emit(text: str) -> None:
     """The command's result, to stdout."""
-    print(text, flush=True)
+    print(mask(text), flush=True)
 
 
 def emit_json(body: Any) -> None:
     """The command's result for machines: one JSON value on stdout."""
-    print(json.dumps(body, ensure_ascii=False, indent=2, default=str), flush=True)
+    print(json_text(body), flush=True)
+
+
+def json_text(body: Any) -> str:
+    """JSON as every command writes it."""
+    return mask(json.dumps(body, ensure_ascii=False, indent=2, default=str))

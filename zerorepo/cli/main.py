@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
+
+from zerorepo import snapshot
 
 
 def main() -> None:
@@ -16,16 +19,10 @@ def main() -> None:
 
         print(f"zerorepo {__version__}")
         return
-    if sys.argv[1:2] == ["build"]:
-        from zerorepo import snapshot
-
-        if (found := snapshot.answer(sys.argv[1:])) is not None:
-            text, to_stdout = found
-            try:
-                print(text, file=sys.stdout if to_stdout else sys.stderr, end="\n" if text else "", flush=True)
-            except BrokenPipeError:
-                sys.stderr.close()
-            return
+    looked = os.environ.pop(snapshot.LOOKED, "") == str(os.getpid())
+    if not looked and (found := snapshot.answer(sys.argv[1:])) is not None:
+        snapshot.say(*found)
+        return
     sys.exit(run(sys.argv[1:]))
 
 
@@ -59,19 +56,21 @@ def run(argv: list[str]) -> int:
     from zerorepo.cli.app import make_app
     from zerorepo.cli.common import GLOBALS, say
     from zerorepo.errors import ExitCode, ZeroRepoError
+    from zerorepo.redaction import conceal_environment
 
     # Newer Typer carries its own click; its exceptions are found through a name that both have.
     click_exception: type[Any] = typer.BadParameter.__mro__[2]
     # Before a build sets its own: SIGTERM ends the start-up as SIGINT does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     GLOBALS.argv, GLOBALS.began_ns = tuple(argv), time.time_ns()
+    conceal_environment()
     try:
         argv = hoist(argv)
         code = make_app(argv)(argv, standalone_mode=False, prog_name="zerorepo")
         return int(code or 0)
     except ZeroRepoError as error:
         if GLOBALS.debug:
-            raise
+            _say_traceback()
         say(f"ERROR: {error.render()}")
         return int(error.exit_code)
     except typer.Exit as error:
@@ -85,11 +84,20 @@ def run(argv: list[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return int(ExitCode.OK)
-    except Exception as error:  # the outermost frame: no traceback reaches a user
+    except Exception as error:  # noqa: BLE001  (the outermost frame: no traceback reaches a user)
         if GLOBALS.debug:
-            raise
+            _say_traceback()
         say(f"ERROR: {type(error).__name__}: {error}\n  (a bug in ZeroRepo; --debug shows where)")
         return int(ExitCode.BUILD_FAILED)
+
+
+def _say_traceback() -> None:
+    """Where the error came from, redacted like everything else that is said."""
+    import traceback
+
+    from zerorepo.cli.common import say
+
+    say(traceback.format_exc())
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from zerorepo.context import Built
 from zerorepo.errors import UsageError
 from zerorepo.events import ENDED, Event, State
 from zerorepo.label import Label, parse_label
+from zerorepo.redaction import mask
 
 _ACTIONS, _PATH = 1, 2
 
@@ -95,7 +96,7 @@ class Profile:
         ]
         try:
             with file:
-                json.dump({"traceEvents": [*head, *self._spans], "displayTimeUnit": "ms"}, file)
+                file.write(mask(json.dumps({"traceEvents": [*head, *self._spans], "displayTimeUnit": "ms"})))
         except OSError as error:
             raise UsageError(f"Cannot write the profile: {error.strerror}", where=file.name) from None
 

@@ -82,7 +82,7 @@ def uses_kept_configuration() -> bool:
 
 def report(engine: Engine, result: BuildResult) -> None:
     """Write the report that was ordered. One that cannot be written counts as none."""
-    from zerorepo.looked_at import looked_at
+    from zerorepo.looked_at import files_of
 
     workspace = engine.workspace
     out = workspace.workspace.output.strip("/")
@@ -93,10 +93,10 @@ def report(engine: Engine, result: BuildResult) -> None:
         said.made |= {f"{out}/{path}": str(digest) for path, digest in built.trace.output_digests().items()}
         said.made |= built.trace.updates
     if result.ok and not engine.options.dry_run:
-        looked = looked_at(engine, result)
+        files, said.absent = files_of(engine, result)
         said.complete = True
-        said.files = sorted({_relative(workspace.root, Path(path)) for path in looked.files})
-        said.absent, said.folders = looked.absent, engine.sources.walked()
+        said.files = sorted({_relative(workspace.root, Path(path)) for path in files})
+        said.folders = engine.sources.walked()
     try:
         Path(_orders.report).write_text(json.dumps(asdict(said)))
     except OSError:

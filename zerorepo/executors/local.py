@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +21,7 @@ from zerorepo.claims import Claims
 from zerorepo.digest import Digest
 from zerorepo.errors import InternalError, ZeroRepoError
 from zerorepo.events import EventStream, State, Unit, transition
-from zerorepo.label import Label
+from zerorepo.label import Label, Pattern, chosen
 from zerorepo.scheduler import BuildStopped, Scheduler
 from zerorepo.store import Store
 from zerorepo.values import Value
@@ -87,6 +87,7 @@ class LocalExecutor:
         options: Mapping[str, Any],
         *,
         dry_run: bool = False,
+        refresh: Sequence[Pattern] = (),
     ) -> None:
         self.workspace = workspace
         self.cas = cas
@@ -96,10 +97,11 @@ class LocalExecutor:
         self._store = store
         self._scheduler = scheduler
         self._dry_run = dry_run
+        self._refresh = refresh
         self._flights: dict[str, _Flight] = {}
         self._landed: set[str] = set()
-        self.missing: list[tuple[Label, str]] = []
-        """Dry run: label and mnemonic of each action that is asked for and is not in the cache."""
+        self.would_run: dict[Label, dict[str, WouldRun]] = {}
+        """Of a dry run: target to the actions that it asked for and that are not in the cache, by key."""
         self._services: dict[type[Any], asyncio.Task[Any]] = {}
 
     async def run(self, action: Action, label: Label) -> Ran:
@@ -113,6 +115,7 @@ class LocalExecutor:
                 flight.ran = await self._run(action, key, encoded, label)
             except BaseException as error:
                 flight.error = error
+                self._note_if_dry(error, label)
                 raise
             finally:
                 flight.land()
@@ -122,9 +125,14 @@ class LocalExecutor:
             return flight.ran
         await flight.landed()
         if flight.error is not None:
+            self._note_if_dry(flight.error, label)
             raise flight.error
         assert flight.ran is not None
         return flight.ran
+
+    def _note_if_dry(self, error: BaseException, label: Label) -> None:
+        if isinstance(error, WouldRun):
+            self.would_run.setdefault(label, {})[error.key.hex] = error
 
     def _lost(self, flight: _Flight) -> bool:
         """Whether it failed for want of a blob, or its result refers to one that was found to be damaged or gone since."""
@@ -135,20 +143,21 @@ class LocalExecutor:
     async def _run(self, action: Action, key: Digest, encoded: bytes, label: Label) -> Ran:
         unit = Unit("action", key.hex, str(label), type(action).mnemonic, action.describe())
         durable = type(action).cache is CachePolicy.DURABLE
-        if durable and (found := self._cache.get(action, key)):
-            return self._hit(unit, key, found)
+        context = LocalActionContext(self, label, key, self._refreshing(action, label))
+        use_cache = durable and not context.refreshing
+        if use_cache and (found := self._cache.get(action, key)):
+            return await self._hit(unit, action, context, found)
         if self._dry_run:
-            self.missing.append((label, type(action).mnemonic))
             raise WouldRun(action, key)
         try:
             while True:
                 async with self._scheduler.slot(type(action).pool):
                     if not durable or self._claims.take(_claim(key)):
-                        return await self._run_here(action, key, encoded, label, unit)
+                        return await self._run_here(action, encoded, context, unit)
                 # Somebody else is running it; the slot is for others while we wait.
                 await self._elsewhere(key)
-                if found := self._found_late(action, key):
-                    return self._hit(unit, key, found)
+                if use_cache and (found := self._found_late(action, key)):
+                    return await self._hit(unit, action, context, found)
         except (BuildStopped, BlobMissing) as error:  # a lost input is made again, and then this is asked for anew
             transition(self.events, unit, State.SKIPPED, why=error.message)
             raise
@@ -160,20 +169,26 @@ class LocalExecutor:
             transition(self.events, unit, State.FAILED, error=error.message, origin=str(error.origin))
             raise
 
-    def _hit(self, unit: Unit, key: Digest, found: CachedResult) -> Ran:
-        if key.hex in self._landed:
-            return Ran(key, found.result, False)  # it came to its end in this build, which was told then
-        transition(self.events, unit, State.CACHED, meters=dict(found.meters))
-        return Ran(key, found.result, True)
+    def _refreshing(self, action: Action, label: Label) -> bool:
+        return bool(self._refresh) and type(action).refreshable and chosen(label, self._refresh)
 
-    async def _run_here(self, action: Action, key: Digest, encoded: bytes, label: Label, unit: Unit) -> Ran:
+    async def _hit(self, unit: Unit, action: Action, context: LocalActionContext, found: CachedResult) -> Ran:
+        if context.key.hex in self._landed:
+            return Ran(context.key, found.result, False)  # it came to its end in this build, which was told then
+        if type(action).reused is not Action.reused and not self._dry_run:
+            await action.reused(context, found.meters)
+        transition(self.events, unit, State.CACHED, meters=dict(found.meters))
+        return Ran(context.key, found.result, True)
+
+    async def _run_here(self, action: Action, encoded: bytes, context: LocalActionContext, unit: Unit) -> Ran:
         """Execute under our claim, and let go of it when others can see the result."""
-        began, durable = time.monotonic(), type(action).cache is CachePolicy.DURABLE
+        key, began, durable = context.key, time.monotonic(), type(action).cache is CachePolicy.DURABLE
         try:
-            if durable and (found := self._found_late(action, key)):
-                return self._hit(unit, key, found)  # it was finished between our look and our claim
+            if durable and not context.refreshing and (found := self._found_late(action, key)):
+                # It was finished between our look and our claim.
+                return await self._hit(unit, action, context, found)
             transition(self.events, unit, State.RUNNING)
-            settled, text, meters = await self._execute(action, key, label)
+            settled, text, meters = await self._execute(action, context)
             if durable:
                 self._cache.put(action, key, encoded, text, meters)
         finally:
@@ -197,8 +212,7 @@ class LocalExecutor:
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, 0.1)
 
-    async def _execute(self, action: Action, key: Digest, label: Label) -> tuple[ActionResult, str, dict[str, float]]:
-        context = LocalActionContext(self, label, key)
+    async def _execute(self, action: Action, context: LocalActionContext) -> tuple[ActionResult, str, dict[str, float]]:
         started = time.monotonic()
         try:
             result = await action.execute(context)
@@ -208,7 +222,7 @@ class LocalExecutor:
             Exception
         ) as error:  # a worker's edge: a rule set's bug must name its action, and must not end the others
             raise InternalError(
-                f"{type(action).mnemonic} of `{label}` broke: {type(error).__name__}: {error}",
+                f"{type(action).mnemonic} of `{context.label}` broke: {type(error).__name__}: {error}",
                 hint="this is a bug in the rule set; --debug shows the traceback",
             ) from error
         if not isinstance(result, type(action).result):
@@ -266,8 +280,9 @@ def _claim(key: Digest) -> bytes:
 class LocalActionContext:
     """See ``zerorepo.action.ActionContext``."""
 
-    def __init__(self, executor: LocalExecutor, label: Label, key: Digest) -> None:
+    def __init__(self, executor: LocalExecutor, label: Label, key: Digest, refreshing: bool = False) -> None:
         self._executor = executor
+        self.refreshing = refreshing
         self.label = label
         self.key = key
         self.meters: dict[str, float] = {}

@@ -9,12 +9,13 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from zerorepo.digest import Digest
 from zerorepo.errors import UsageError, did_you_mean
 from zerorepo.label import Label
 from zerorepo_llm.action import Answer, AskModel
+from zerorepo_llm.prices import Price
 from zerorepo_llm.settings import BUILT_IN_PROVIDERS, LLMSettings
 
 _BUILT_IN = {
@@ -43,17 +44,44 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question for a provider. ``progress`` shows a short line; ``no_wait``: do not wait for people."""
+    """One question for a provider. ``progress`` shows a short line; ``no_wait``: do not wait for people.
+
+    ``action.model`` is the model to ask: the question's own, or one of its fallbacks. ``shared_prefix``: other questions of
+    this build begin with the same system message. ``refresh``: do not give an answer that was recorded.
+    """
 
     key: Digest
     label: Label
     action: AskModel
     no_wait: bool = False
     progress: Callable[[str], None] = lambda text: None
+    shared_prefix: bool = False
+    refresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What a provider knows of a model offline; None: not known. ``window``: tokens that a prompt may have."""
+
+    price: Price | None = None
+    window: int | None = None
+
+
+@runtime_checkable
+class KnowsModels(Protocol):
+    """A provider that knows prices and context windows, or counts tokens. Others leave that to ``[llm.models]``."""
+
+    async def facts(self, model: str) -> ModelFacts:
+        """Of ``model``, without asking anyone."""
+
+    def count_tokens(self, model: str, text: str) -> int:
+        """About how many tokens ``text`` has for ``model``. Called after ``facts``."""
 
 
 class ModelProvider(Protocol):
-    """Answers requests. ``name`` is for people; ``limited``: counts against ``[llm] concurrency``."""
+    """Answers requests. ``name`` is for people; ``limited``: its requests go through the limits, the circuit breaker, the
+    budgets and the fallbacks of ``[llm]``, as those of a paid service must.
+    """
 
     name: str
     limited: bool

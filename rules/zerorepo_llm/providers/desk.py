@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from zerorepo.errors import TransientFailure
+from zerorepo.errors import TransientFailure, UsageError
 from zerorepo_llm.action import Answer
 from zerorepo_llm.desk import Desk
 from zerorepo_llm.journal import Question, function_of
@@ -35,8 +35,13 @@ class DeskProvider:
     async def ask(self, request: Request) -> Answer:
         """The answer given at the desk. With ``no_wait``: TransientFailure, and the prompt stays parked."""
         recorded = self._recorded.get(request.key.hex, function_of(request.key.hex))
-        if recorded is not None:
+        if recorded is not None and not request.refresh:
             return recorded.answer()
+        if request.refresh and request.no_wait:
+            raise UsageError(
+                "An answer of the desk is refreshed while a build waits for it",
+                hint="leave out --no-wait, or leave out --refresh for this target",
+            )
         question = Question.of(request.action, request.key, request.label)
         parked = self._desk.park(question)
         if request.no_wait:

@@ -14,18 +14,22 @@ import os
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zerorepo.errors import UsageError
 from zerorepo_llm import faults
 from zerorepo_llm.action import Answer
-from zerorepo_llm.faults import ModelFault, classify
-from zerorepo_llm.providers import Request, Setup
-from zerorepo_llm.secrets import resolve
-from zerorepo_llm.settings import Tiers
+from zerorepo_llm.faults import Fault, ModelFault, classify
+from zerorepo_llm.prices import Price
+from zerorepo_llm.providers import ModelFacts, Request, Setup
+from zerorepo_llm.secrets import resolved
+from zerorepo_llm.settings import TIERS, endpoint_of, litellm_name, provider_of
 
-# litellm's own timeout cancels the request; ours is for the case that it does not fire.
-_GRACE_S = 5.0
+if TYPE_CHECKING:
+    from zerorepo_llm.providers.batch import Batches
+
+
+_OF_BODIES = ("messages", "max_tokens", "temperature", "response_format")
 
 
 def load_litellm() -> Any:
@@ -34,6 +38,8 @@ def load_litellm() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import litellm
+    # Its models warn about fields that servers add; nothing of that is ours to mend.
+    warnings.filterwarnings("ignore", module=r"pydantic\..*")
     litellm.suppress_debug_info = True
     litellm.telemetry = False
     litellm.drop_params = False
@@ -46,6 +52,17 @@ def load_litellm() -> Any:
     return litellm
 
 
+def _without_its_logging() -> None:
+    """Tell litellm that this task's calls are parts of a larger one. It then builds no logging payload of each, with the
+    whole prompt in it and a fifth of its CPU time, for callbacks that nobody has registered.
+    """
+    try:
+        from litellm._internal_context import is_internal_call
+    except ImportError:
+        return
+    is_internal_call.set(True)
+
+
 class LiteLLMProvider:
     """Asks through ``litellm.acompletion``, one request a call."""
 
@@ -54,42 +71,85 @@ class LiteLLMProvider:
 
     def __init__(self, setup: Setup) -> None:
         self._settings = setup.settings
+        self._workspace = setup.workspace
         self._litellm: Any = None
+        self._state_dir = setup.state_dir
+        self._schema_models: dict[str, bool] = {}
+        self._batches: Batches | None = None
 
     async def ask(self, request: Request) -> Answer:
         """One request. ModelFault, classified, when there is no usable answer."""
-        arguments = self._arguments(request)
-        if self._litellm is None:
-            request.progress("loading litellm")
-            self._litellm = await asyncio.to_thread(load_litellm)
-        if request.action.answer_schema is not None and self._takes_schema(request.action.model):
+        arguments = await self._arguments(request)
+        litellm = await self._loaded()
+        if request.action.answer_schema is not None and self._takes_schema(arguments["model"]):
             arguments["response_format"] = _response_format(request.action.answer_schema)
-        timeout = self._settings.timeout_s
-        with warnings.catch_warnings():
-            # Its models warn about fields that servers add; nothing of that is ours to mend.
-            warnings.filterwarnings("ignore", module=r"pydantic\..*")
-            try:
-                async with asyncio.timeout(timeout + _GRACE_S):
-                    response = await self._litellm.acompletion(**arguments)
-            except Exception as error:  # noqa: BLE001  (a boundary: litellm raises classes of several libraries)
-                raise fault_of(error) from None
+        if request.shared_prefix and self._must_be_told(arguments["model"]):
+            arguments["messages"][0] = _marked(arguments["messages"][0])
+        _without_its_logging()
+        own = self._settings.providers.get(provider_of(request.action.model))
+        if own is not None and own.batch:
+            return await self._ask_in_batch(request, arguments)
+        try:
+            response = await litellm.acompletion(**arguments)
+        except Exception as error:  # noqa: BLE001  (a boundary: litellm raises classes of several libraries)
+            raise fault_of(error) from None
         return read_response(response, request.action.model)
+
+    async def _ask_in_batch(self, request: Request, arguments: Mapping[str, Any]) -> Answer:
+        from zerorepo_llm.providers.batch import Batches
+
+        if self._batches is None:
+            self._batches = Batches(self._litellm, self._settings.batch, self._state_dir, fault_of)
+        name = provider_of(request.action.model)
+        kind, _, model = arguments["model"].partition("/")
+        body = {key: value for key, value in arguments.items() if key in _OF_BODIES}
+        endpoint = {"custom_llm_provider": kind, **await self.endpoint(request.action.model)}
+        # A fallback has its question's key, and is another question to its provider.
+        id_ = f"{request.key.hex}-{model}"
+        request.progress(f"waits for a batch of {name}")
+        found = await self._batches.ask(name, id_, {**body, "model": model}, endpoint, fresh=request.refresh)
+        try:
+            return read_response(self._litellm.ModelResponse(**found), request.action.model)
+        except ModelFault:
+            self._batches.forget(name, id_)
+            raise
 
     async def close(self) -> None:
         """Close its connections."""
+        if self._batches is not None:
+            await self._batches.close()
         if self._litellm is not None:
             await self._litellm.close_litellm_async_clients()
 
-    def _arguments(self, request: Request) -> dict[str, Any]:
+    async def facts(self, model: str) -> ModelFacts:
+        """What litellm's own table says; it is part of the installed version, and never fetched."""
+        litellm = await self._loaded()
+        name = litellm_name(self._settings, model)
+        row = litellm.model_cost.get(name) or litellm.model_cost.get(name.partition("/")[2])
+        window = (row or {}).get("max_input_tokens")
+        own = self._settings.providers.get(provider_of(model))
+        price = Price.of_table(row, batch=own is not None and own.batch)
+        return ModelFacts(price, window if isinstance(window, int) else None)
+
+    def count_tokens(self, model: str, text: str) -> int:
+        """By the model's tokenizer where litellm has it, else by a similar one."""
+        return int(self._litellm.token_counter(model=litellm_name(self._settings, model), text=text))
+
+    async def _loaded(self) -> Any:
+        if self._litellm is None:
+            self._litellm = await asyncio.to_thread(load_litellm)
+        return self._litellm
+
+    async def _arguments(self, request: Request) -> dict[str, Any]:
         action, settings = request.action, self._settings
-        if action.model in Tiers.model_fields:
+        if action.model in TIERS:
             raise UsageError(
                 f"The tier `{action.tier or action.model}` has no model",
                 where="zerorepo.toml [llm.tiers]",
                 hint=f'name one that litellm knows, such as {action.model} = "anthropic/…" or "openai/…"',
             )
         arguments: dict[str, Any] = {
-            "model": action.model,
+            "model": litellm_name(self._settings, action.model),
             "messages": [message.model_dump() for message in action.messages],
             "max_tokens": action.max_tokens,
             "max_retries": 0,
@@ -99,16 +159,38 @@ class LiteLLMProvider:
         }
         if action.temperature is not None:
             arguments["temperature"] = action.temperature
-        if settings.api_base:
-            arguments["api_base"] = settings.api_base
-        if settings.api_key:
-            arguments["api_key"] = resolve(settings.api_key)
-        return arguments
+        return {**arguments, **await self.endpoint(action.model)}
+
+    async def endpoint(self, model: str) -> dict[str, Any]:
+        """``api_base`` and ``api_key`` for ``model``: its provider's own section, or that of all."""
+        source = endpoint_of(self._settings, model)
+        found: dict[str, Any] = {}
+        if source.api_base:
+            found["api_base"] = source.api_base
+        if source.api_key:
+            found["api_key"] = await resolved(source.api_key, self._workspace)
+        return found
 
     def _takes_schema(self, model: str) -> bool:
         """Whether litellm can pass a schema on. The prompt holds it in any case."""
-        known = self._litellm.get_supported_openai_params(model=model)
-        return known is not None and "response_format" in known
+        if model not in self._schema_models:
+            known = self._litellm.get_supported_openai_params(model=model)
+            self._schema_models[model] = known is not None and "response_format" in known
+        return self._schema_models[model]
+
+    def _must_be_told(self, model: str) -> bool:
+        """Whether the provider caches only the prefixes that are marked. Others (OpenAI) do so by themselves."""
+        return (
+            self._settings.prompt_cache
+            and "claude" in model
+            and self._litellm.utils.supports_prompt_caching(model=model)
+        )
+
+
+def _marked(message: Mapping[str, Any]) -> dict[str, Any]:
+    """``message`` as the end of a prefix to be cached."""
+    block = {"type": "text", "text": message["content"], "cache_control": {"type": "ephemeral"}}
+    return {**message, "content": [block]}
 
 
 def _response_format(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,28 +201,40 @@ def _response_format(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 def read_response(response: Any, model: str) -> Answer:
     """The answer in a successful response; ModelFault when it is not one that may be used or repaired."""
+    usage = getattr(response, "usage", None)
+    prompt, completion = _number(usage, "prompt_tokens"), _number(usage, "completion_tokens")
+    consumed = (prompt, completion) if prompt or completion else None
+
+    def unusable(fault: Fault, detail: str) -> ModelFault:
+        return ModelFault(fault, detail, status=200, consumed=consumed)
+
     if not response.choices:
-        raise ModelFault(faults.NO_CHOICES, "the reply has no choices", status=200)
+        raise unusable(faults.NO_CHOICES, "the reply has no choices")
     choice = response.choices[0]
     message, reason = choice.message, choice.finish_reason or "stop"
     refusal = getattr(message, "refusal", None) or (message.provider_specific_fields or {}).get("refusal")
     if reason == "content_filter":
-        raise ModelFault(faults.CONTENT_POLICY, "the provider filtered the answer", status=200)
+        raise unusable(faults.CONTENT_POLICY, "the provider filtered the answer")
     if refusal:
-        raise ModelFault(faults.REFUSAL, str(refusal), status=200)
+        raise unusable(faults.REFUSAL, str(refusal))
     text = message.content or ""
     if not text.strip() and reason != "length":
-        raise ModelFault(faults.NO_CHOICES, f"the answer has no text (finish_reason {reason})", status=200)
-    usage = getattr(response, "usage", None)
+        raise unusable(faults.NO_CHOICES, f"the answer has no text (finish_reason {reason})")
     cost = response._hidden_params.get("response_cost")
     return Answer(
         text=text,
         finish_reason="length" if reason == "length" else "stop",
         model=str(response.model or model),
-        prompt_tokens=int(getattr(usage, "prompt_tokens", 0) or 0),
-        completion_tokens=int(getattr(usage, "completion_tokens", 0) or 0),
+        prompt_tokens=prompt,
+        cached_tokens=_number(getattr(usage, "prompt_tokens_details", None), "cached_tokens"),
+        completion_tokens=completion,
+        reasoning_tokens=_number(getattr(usage, "completion_tokens_details", None), "reasoning_tokens"),
         cost_usd=None if cost is None else float(cost),
     )
+
+
+def _number(usage: Any, name: str) -> int:
+    return int(getattr(usage, name, 0) or 0)
 
 
 def fault_of(error: Exception) -> ModelFault:
@@ -153,6 +247,7 @@ def fault_of(error: Exception) -> ModelFault:
         status=status,
         codes=_codes(error),
         classes=[cls.__name__ for cls in type(error).__mro__],
+        causes=[type(cause).__name__ for cause in chain[1:]],
         unreadable=unreadable,
     )
     return ModelFault(fault, str(error) or type(error).__name__, status=status, retry_after_s=_retry_after(chain))

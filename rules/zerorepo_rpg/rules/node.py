@@ -19,7 +19,8 @@ from zerorepo_rpg.providers import Node, NodeCode, NodeSpec, NodeTests
 from zerorepo_rpg.rules.asking import template
 from zerorepo_rpg.rules.by_hand import TESTS
 from zerorepo_rpg.rules.module_plan import show_node
-from zerorepo_sandbox.isolation import isolation, test_environment, test_limits
+from zerorepo_sandbox import debug
+from zerorepo_sandbox.isolation import isolation, test_environment, test_limits, test_wheels
 from zerorepo_sandbox.run_tests import RunTests, TestRun
 
 
@@ -112,8 +113,11 @@ def closure_plan(package: str, nodes: Sequence[NodeInterface]) -> Plan:
     )
 
 
-async def prove(ctx: RuleContext[Any], source: str, tests: str) -> TestRun:
-    """Run a node's tests against its code and the real code of everything that it uses. ``ctx.attrs`` are ``ProvingAttrs``."""
+async def prove(ctx: RuleContext[Any], source: str, tests: str, *, accepted: bool = False) -> TestRun:
+    """Run a node's tests against its code and the real code of everything that it uses. ``ctx.attrs`` are ``ProvingAttrs``.
+
+    ``accepted``: this is the code that was settled on, so its world may be looked into.
+    """
     interface = await ctx.provider(ctx.attrs.interface, NodeInterface)
     used = await ctx.providers(ctx.attrs.closure_interfaces, NodeInterface)
     code = await ctx.providers(ctx.attrs.closure_code, NodeCode)
@@ -126,8 +130,11 @@ async def prove(ctx: RuleContext[Any], source: str, tests: str) -> TestRun:
         tests=(path,),
         tier=await isolation(ctx),
         environment=await test_environment(ctx),
+        wheels=await test_wheels(ctx),
         limits=await test_limits(ctx),
     )
+    if accepted:
+        return await debug.run_tests(ctx, action)
     run: TestRun = await ctx.run(action)
     return run
 
@@ -146,7 +153,7 @@ async def node_test(ctx: RuleContext[VerdictAttrs]) -> TestReport:
     if not all(each.passed for each in used):
         # Against broken code a verdict says nothing about this node.
         return TestReport(passed=False, status="not run", output=code.failure)
-    run = await prove(ctx, code.source, code.tests)
+    run = await prove(ctx, code.source, code.tests, accepted=True)
     return run.report
 
 

@@ -16,8 +16,9 @@ from zerorepo_rpg.report import coverage_report
 from zerorepo_rpg.rules.by_hand import assembled_adopt, origins
 from zerorepo_rpg.rules.plan import node_label
 from zerorepo_rpg.spec_model import RepositorySpec
-from zerorepo_sandbox.isolation import isolation, test_environment, test_limits
-from zerorepo_sandbox.run_tests import RunTests, TestRun
+from zerorepo_sandbox import debug
+from zerorepo_sandbox.isolation import isolation, test_environment, test_limits, test_wheels
+from zerorepo_sandbox.run_tests import RunTests
 
 
 class AssembleAttrs(Attrs):
@@ -72,10 +73,11 @@ async def rpg_suite(ctx: RuleContext[SuiteAttrs]) -> list[Provider]:
         tests=("tests",),
         tier=await isolation(ctx),
         environment=await test_environment(ctx),
+        wheels=await test_wheels(ctx),
         coverage=(repository.package_name,),
         limits=await test_limits(ctx),
     )
-    run: TestRun = await ctx.run(action)
+    run = await debug.run_tests(ctx, action)
     covered = {path: (tuple(lines.executed), tuple(lines.missing)) for path, lines in run.coverage.items()}
     return [run.report, SuiteResult(coverage=covered)]
 

@@ -12,8 +12,16 @@ from zerorepo.errors import TargetFailed
 from zerorepo.rule import Attrs, RuleContext, rule
 from zerorepo.target import SourcePath
 from zerorepo_llm.ask import ask_json
+from zerorepo_llm.fence import checked
 from zerorepo_rpg.rules.asking import template
-from zerorepo_rpg.spec_model import RepositorySpec, SectionFacts, SpecSection, merge_sections, split_sections
+from zerorepo_rpg.spec_model import (
+    RepositorySpec,
+    SectionFacts,
+    SpecSection,
+    is_dependency,
+    merge_sections,
+    split_sections,
+)
 
 _MIN_CHARS, _MAX_CHARS = 10, 50_000
 
@@ -32,12 +40,16 @@ async def rpg_spec(ctx: RuleContext[SpecAttrs]) -> RepositorySpec:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise TargetFailed(f"The specification is not UTF-8 (byte {error.start})", where=ctx.attrs.src) from None
-    if not _MIN_CHARS <= len(text.strip()) <= _MAX_CHARS:
+    if len(text.strip()) < _MIN_CHARS:
         raise TargetFailed(
-            f"The specification has {len(text.strip()):,} characters; {_MIN_CHARS} to {_MAX_CHARS:,} are supported",
+            f"The specification has {len(text.strip()):,} characters; at least {_MIN_CHARS} are needed",
             where=ctx.attrs.src,
-            hint="describe what the library does, or split it into several repositories",
+            hint="describe what the library does",
         )
+    # As a whole, so that an error names its place in the file and not in a section of it.
+    checked(
+        text.replace("\r\n", "\n").replace("\r", "\n").rstrip(), "specification", _MAX_CHARS, where=str(ctx.attrs.src)
+    )
     sections = split_sections(text)
     facts = await ctx.concurrently(_asker(section, _path(sections, index)) for index, section in enumerate(sections))
     spec = merge_sections("", sections, facts)
@@ -71,11 +83,18 @@ async def _facts(ctx: RuleContext[Any], section: SpecSection, path: str) -> Sect
     body = _flat(section.text)
 
     def check(facts: SectionFacts) -> list[str]:
-        return [
+        misquoted = [
             f"The requirement {item.text!r} does not stand in the section word for word; quote its sentence exactly."
             for item in facts.requirements
             if _flat(item.text) not in body
         ]
+        # These stand outside of fences in later prompts, so nothing but a name may pass.
+        unnamed = [
+            f"The dependency {name[:80]!r} is no name of a distribution; leave out what the section does not name."
+            for name in facts.dependencies
+            if not is_dependency(name)
+        ]
+        return [*misquoted, *unnamed]
 
     facts = await ask_json(
         ctx,

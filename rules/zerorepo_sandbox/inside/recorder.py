@@ -4,21 +4,28 @@ Each event is one line on a descriptor that only the runner reads, led by a numb
 first and last, must fail: when they do not, pytest is not what it was. Knows nothing of verdicts.
 """
 
-# ruff: noqa: PTH112, PTH113, PTH118
+# ruff: noqa: PTH109, PTH112, PTH123
 # Os.path alone: what is loaded here is paid for in every run.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import random
 import secrets
+import shutil
 import sys
+import tempfile
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+
+from . import apart
+from .measure import start_coverage
+from .tripwire import Tripwire
 
 _MESSAGE = 4000
 _PLUGINS_OFF = (
@@ -43,14 +50,26 @@ class _CanaryModule(pytest.Module):
 
 
 class Recorder:
-    """A pytest plugin that sends events through ``send``. ``seed`` other than 0 shuffles the order of tests."""
+    """A pytest plugin that sends events through ``send``. ``seed`` other than 0 shuffles the order of tests.
 
-    def __init__(self, send: Callable[[Mapping[str, Any]], None], secret: str, seed: int) -> None:
+    ``changed`` says what of pytest was replaced; it is asked when a test has run and pytest is about to judge it.
+    """
+
+    def __init__(
+        self, send: Callable[[Mapping[str, Any]], None], secret: str, seed: int, changed: Callable[[], str]
+    ) -> None:
         self._send = send
+        self._changed = changed
         self._secret = secret
         self._seed = seed
+        self.before_imports: Callable[[], None] = lambda: None
         self._outcome: dict[str, tuple[str, str]] = {}
         self.canaries: list[str] = []
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_load_initial_conftests(self) -> None:
+        """The first moment at which something of the other side is imported."""
+        self.before_imports()
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -71,16 +90,22 @@ class Recorder:
     def _canary(self, session: pytest.Session) -> pytest.Item:
         secret, name = self._secret, f"test_{secrets.token_hex(6)}"
 
-        def fail() -> None:
-            raise AssertionError(secret)
-
         module = types.ModuleType(name)
-        setattr(module, name, fail)
+        # Compiled here, for pytest looks for the source of what fails, and would read and parse this file in each run.
+        exec(compile(f"def {name}():\n    raise AssertionError({secret!r})\n", f"{name}.py", "exec"), module.__dict__)
+        fail = getattr(module, name)
         collector = _CanaryModule.from_parent(session, path=session.path / f"{name}.py", nodeid=f"{name}.py")
         collector.namespace = module
         item: pytest.Item = pytest.Function.from_parent(collector, name=name, callobj=fail)
         self.canaries.append(item.nodeid)
         return item
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_makereport(self) -> None:
+        """Just before pytest judges what happened."""
+        if changed := self._changed():
+            self._send({"event": "tripped", "message": f"`{changed}` was replaced"})
+            os._exit(96)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """A file that cannot be collected is a case that went wrong."""
@@ -117,8 +142,11 @@ def _text(report: pytest.TestReport | pytest.CollectReport) -> str:
     return text[-2 * _MESSAGE :]
 
 
-def run(request: Mapping[str, Any], report_fd: int, secret: str) -> None:
-    """Run pytest on ``request["tests"]`` in the current folder and send all events; returns when pytest has ended."""
+def run(request: Mapping[str, Any], report_fd: int, secret: str, apart_fd: int | None = None) -> None:
+    """Run pytest on ``request["tests"]`` in the current folder and send all events; returns when pytest has ended.
+
+    ``apart_fd``: the code under test is in the process behind it, under the names ``request["apart"]``.
+    """
     # Kept before any code of the other side is imported: replacing os.write later changes nothing here.
     write, dumps, prefix = os.write, json.dumps, f"{secret} ".encode()
 
@@ -129,42 +157,56 @@ def run(request: Mapping[str, Any], report_fd: int, secret: str) -> None:
 
     work = request["work"]
     sys.path[:0] = [work, f"{work}/src"] if os.path.isdir(f"{work}/src") else [work]
-    measure = _start_coverage(work, request["coverage"]) if request["coverage"] else None
-    recorder = Recorder(send, secret, int(request["seed"]))
+    link = None
+    if apart_fd is not None:
+        link = apart.connect(apart_fd, work)
+    measure = start_coverage(work, request["coverage"]) if request["coverage"] and link is None else None
+
+    def trip(what: str) -> None:
+        send({"event": "tripped", "message": what})
+        os._exit(96)
+
+    tripwire = Tripwire((work, request["tmp"]), trip) if secret else None
+    recorder = Recorder(send, secret, int(request["seed"]), tripwire.changed if tripwire else str)
+    if link is not None:
+        recorder.before_imports = lambda: apart.take_over_imports(link, request["apart"])
     args = ["-q", "-c", "/dev/null", f"--rootdir={work}", f"--basetemp={request['tmp']}/t", "--tb=short", "--color=no"]
     args += ["--continue-on-collection-errors", *(f"-pno:{name}" for name in _PLUGINS_OFF)]
     if not request["capture"]:
         args.append("-s")
     code = int(pytest.main([*args, *request["tests"]], plugins=[recorder]))
+    if tripwire is not None:
+        if changed := tripwire.changed():
+            trip(f"`{changed}` was replaced")
+        tripwire.let_tracing_end()
     if measure is not None:
         send({"event": "coverage", "files": measure()})
+    if link is not None:
+        if request["coverage"] and not link.cannot:
+            send({"event": "coverage", "files": link.ask("coverage")})
+        if stray := apart.strayed(request["apart"]):
+            link.refuse(f"`{stray}` was loaded beside the tests")
+        send({"event": "apart", "message": link.cannot})
     send({"event": "end", "code": code, "canaries": recorder.canaries})
 
 
-def _start_coverage(work: str, packages: Sequence[str]) -> Callable[[], dict[str, tuple[list[int], list[int]]]]:
-    """Start measuring; the answer stops it and gives executed and missing lines of every Python file measured."""
-    import coverage  # 35 ms, only when asked for
-
-    paths = [os.path.join(work, path) for path in packages]
-    include = [path if path.endswith(".py") else f"{path}/*" for path in paths]
-    tracer = coverage.Coverage(data_file=None, include=include, config_file=False, messages=False)
-    tracer.start()
-
-    def stop() -> dict[str, tuple[list[int], list[int]]]:
-        tracer.stop()
-        lines = {}
-        for file in sorted({file for path in paths for file in _python_files(path)}):
-            try:
-                _, executable, _, missing, _ = tracer.analysis2(file)
-            except coverage.CoverageException:  # it does not parse, which the tests have shown already
-                continue
-            lines[os.path.relpath(file, work)] = (sorted(set(executable) - set(missing)), sorted(missing))
-        return lines
-
-    return stop
-
-
-def _python_files(path: str) -> list[str]:
-    if os.path.isfile(path):
-        return [path]
-    return [os.path.join(top, name) for top, _, names in os.walk(path) for name in names if name.endswith(".py")]
+def warm_up() -> None:
+    """Run once, here, what each fork will run: what pytest loads late and remembers is then there already."""
+    kept = list(sys.path)
+    work = tempfile.mkdtemp()
+    source = "def test_passing(tmp_path):\n    assert tmp_path\n\ndef test_failing():\n    assert [1] == [2]\n"
+    with open(f"{work}/test_warm_up_of_zerorepo.py", "w", encoding="utf-8") as file:
+        file.write(source)
+    null = os.open(os.devnull, os.O_WRONLY)
+    request = {"work": work, "tmp": work, "tests": [work], "coverage": [], "seed": 0, "capture": True}
+    here = os.getcwd()
+    os.chdir(work)
+    try:
+        run(request, null, "")
+    finally:
+        os.chdir(here)
+        os.close(null)
+        shutil.rmtree(work)
+        sys.path[:] = kept
+        sys.modules.pop("test_warm_up_of_zerorepo", None)
+        importlib.invalidate_caches()

@@ -1,157 +1,299 @@
-"""The first process of a world for tests: forks pytest, listens to it, and says what it heard.
+"""One request: a fresh world, tests in it, what was heard of them. Runs in the worker, which no code under test can reach.
 
-It reads a request from its standard input, never imports code under test, and cannot be signalled, traced or read by the
-process it forks (where the tier makes it the first of a process namespace). Knows nothing of what makes a verdict pass.
+The worker never imports code under test and reads nothing of a request's processes but bytes on pipes. Knows nothing of what
+makes a verdict pass.
 """
-
-# ruff: noqa: PTH101, PTH103, PTH118, PTH120, PTH123
-# Os.path alone: what is loaded here is paid for in every run.
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import fcntl
 import json
 import os
 import secrets
 import select
 import signal
+import socket
 import sys
 import time
 from typing import Any
 
-from . import lockdown
+from . import lockdown, worlds
+from .watch import POLL_S, Watch
 
 _CHUNK = 1 << 16
+_CONTROL_FD, _REPORT_FD = 4, 3
+_DISK_FDS = 8
+_ENTERED, _FAILED, _LEFT = b"entered", b"failed:", b"left:"
 
 
-def main() -> None:
-    """Serve one request. The answer goes to standard output: the line ``{"ready": true}``, then one line with all of it."""
-    header, files = _read_request()
-    if header["isolated"]:
-        lockdown.set_readable(False)
-    _write_files(header["work"], files)
-    _answer({"ready": True})
-    run = _Run(header)
-    _answer(run.to_end())
+class BuilderGone(Exception):
+    """Nobody waits for the answer any more."""
 
 
-def _answer(value: dict[str, Any]) -> None:
-    data = memoryview(json.dumps(value).encode() + b"\n")
-    while data:
-        data = data[os.write(1, data) :]
+class Run:
+    """One request. ``turn`` is its number; ``isolate`` one of the ways in ``worlds``."""
 
-
-def _read_request() -> tuple[dict[str, Any], dict[str, bytes]]:
-    """The first line is JSON and lists files with their sizes; the contents follow in that order."""
-    data = b""
-    while chunk := os.read(0, 1 << 20):
-        data += chunk
-    line, _, rest = data.partition(b"\n")
-    header = json.loads(line)
-    files, offset = {}, 0
-    for path, size in header["files"]:
-        files[path] = rest[offset : offset + size]
-        offset += size
-    return header, files
-
-
-def _write_files(work: str, files: dict[str, bytes]) -> None:
-    """Inputs, read-only: a test that writes beside its sources would not be the same twice."""
-    folders = {work}
-    for path, content in files.items():
-        target = os.path.join(work, path)
-        folder = os.path.dirname(target)
-        os.makedirs(folder, exist_ok=True)
-        while folder not in folders:
-            folders.add(folder)
-            folder = os.path.dirname(folder)
-        fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
-        with open(fd, "wb") as file:
-            file.write(content)
-    for folder in folders:
-        os.chmod(folder, 0o555)
-
-
-class _Run:
-    """One fork of pytest and what came from it."""
-
-    def __init__(self, header: dict[str, Any]) -> None:
+    def __init__(self, header: dict[str, Any], files: dict[str, bytes], isolate: str, turn: int) -> None:
         self.header = header
+        self.files = files
+        self.isolate = isolate
         self.limits = header["limits"]
         self.secret = secrets.token_hex(16)
         self.report = bytearray()
         self.output = bytearray()
         self.printed = 0
+        self.user = worlds.user_of(turn)
+        self.work: str = header["work"] if isolate in (worlds.NAMESPACES, worlds.NONE) else f"{header['work']}/w{turn}"
+        self.tmp: str = header["tmp"]
+        self.clears = (header["work"], header["tmp"], "/dev/shm", "/dev/mqueue")
+        self.entered = False
+        self.trouble = ""
+        self.crowded = False
+        self.apart: int | None = None
+        """In the process of the tests: a descriptor behind which the code under test is."""
+        self.first = 0
+        """The first process of the request's own namespace."""
+        self.disks: list[int] = []
 
-    def to_end(self) -> dict[str, Any]:
-        """Fork, listen until it ends or must be ended, and sum up."""
+    def to_end(self) -> tuple[dict[str, Any], bool]:
+        """Fork, listen until it ends or must be ended, and sum up; and whether the worker's world is empty again."""
         report_read, report_write = os.pipe()
         output_read, output_write = os.pipe()
+        ours, theirs = socket.socketpair()
+        watch = Watch(self.limits, time.monotonic())
         pid = os.fork()
         if pid == 0:
-            self._child(report_write, output_write)
+            self._child(report_write, output_write, theirs.fileno())
         os.close(report_write)
         os.close(output_write)
-        stopped = self._listen(pid, {report_read: self.report, output_read: self.output})
-        code = self._kill(pid)
-        if stopped is None:
-            stopped = self._drain({report_read: self.report, output_read: self.output})
+        theirs.close()
+        streams = {report_read: self.report, output_read: self.output}
+        if self.isolate == worlds.USERS:
+            self.disks = worlds.open_disks((self.header["work"], self.tmp))
+        try:
+            stopped = self._listen(pid, streams, ours, watch)
+            if stopped is None and self.isolate != worlds.NONE:
+                stopped = "processes" if self.crowded else watch.exceeded(worlds.others(), self.disks)
+            starved = stopped == "timeout" and watch.starved(time.monotonic())
+            code, empty = self._end(pid)
+            if stopped is None:
+                stopped = self._drain(streams)
+            if stopped is None and code == -signal.SIGXCPU:
+                stopped = "cpu"
+        finally:
+            for fd in (report_read, output_read, *self.disks):
+                os.close(fd)
+            ours.close()
+        return self._answer(stopped, starved, code), empty
+
+    def _answer(self, stopped: str | None, starved: bool, code: int) -> dict[str, Any]:
         events, intact = self._events()
         return {
+            "entered": self.entered,
+            "trouble": self.trouble,
             "stopped": stopped,
+            "starved": starved,
             "code": code,
             "intact": intact,
             "secret": self.secret,
             "events": events,
             "output": bytes(self.output[-_CHUNK:]).decode("utf-8", "replace"),
+            "work": self.work,
         }
 
-    def _child(self, report_fd: int, output_fd: int) -> None:
-        """Become the process that runs pytest. Never returns."""
+    # ------------------------------------------------------------------ the other side of the fork
+
+    def _child(self, report_fd: int, output_fd: int, control_fd: int) -> None:
+        """Become the process that runs pytest, through those that make its world. Never returns."""
         code = 97
         try:
-            os.setsid()
-            null = os.open("/dev/null", os.O_RDONLY)
-            os.dup2(null, 0)
-            os.dup2(output_fd, 1)
-            os.dup2(output_fd, 2)
-            os.dup2(report_fd, 3)
-            os.closerange(4, 1024)
-            if self.header["isolated"]:
-                lockdown.set_readable(True)
-            lockdown.limit(self.limits, count_processes=self.header["count_processes"])
-            os.chdir(self.header["work"])
-            from . import recorder  # pytest is loaded on this side only
-
-            recorder.run(self.header, 3, self.secret)
-            with contextlib.suppress(OSError, ValueError, AttributeError):
-                sys.stdout.flush()
-            code = 0
-        except BaseException as error:  # noqa: BLE001  (the edge of the untrusted process: it reports and ends)
+            self._prepare(report_fd, output_fd, control_fd)
+            if self.isolate == worlds.NAMESPACES:
+                self._namespaces()
+            else:
+                self._no_namespaces()
+            code = self._tests()
+        except BaseException as error:  # noqa: BLE001  (the edge of a forked process: it reports and ends)
             with contextlib.suppress(OSError):
                 os.write(2, f"{type(error).__name__}: {error}\n".encode())
         finally:
             os._exit(code)
 
-    def _listen(self, pid: int, streams: dict[int, bytearray]) -> str | None:
+    def _prepare(self, report_fd: int, output_fd: int, control_fd: int) -> None:
+        os.setsid()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        null = os.open("/dev/null", os.O_RDONLY)
+        wanted = ((null, 0), (output_fd, 1), (output_fd, 2), (report_fd, _REPORT_FD), (control_fd, _CONTROL_FD))
+        moved = [(fcntl.fcntl(source, fcntl.F_DUPFD, _CONTROL_FD + 1), target) for source, target in wanted]
+        for source, target in moved:
+            os.dup2(source, target)
+        os.closerange(_CONTROL_FD + 1, 4096)
+        lockdown.first_to_die()
+
+    def _namespaces(self) -> None:
+        """Returns only in the process that runs the tests."""
+        try:
+            worlds.leave_for_new()
+            first = os.fork()
+        except OSError as error:
+            self._say(_FAILED + str(error).encode())
+            raise
+        if first:
+            self._say(b"first:%d" % first)
+            os.close(_CONTROL_FD)
+            os.close(_REPORT_FD)
+            os._exit(_wait_for(first))
+        lockdown.die_with_parent()
+        try:
+            disks = worlds.mount_fresh(self.work, self.tmp, self.limits)
+            worlds.write_files(self.work, self.files)
+            worlds.make_read_only(self.work)
+            lockdown.drop_capabilities()
+            self._give_up_calls()
+        except OSError as error:
+            self._say(_FAILED + str(error).encode())
+            raise
+        fds = [os.open(path, os.O_PATH | os.O_DIRECTORY) for path in disks]
+        with socket.socket(fileno=os.dup(_CONTROL_FD)) as control:
+            socket.send_fds(control, [_ENTERED], fds)
+        for fd in fds:
+            os.close(fd)
+        lockdown.set_readable(False)
+        self._subject()
+        tests = os.fork()
+        if tests:
+            os.close(_REPORT_FD)
+            self._close_apart()
+            code = _wait_for(tests)
+            # Who is left says whether the limit on processes was reached, also between two looks of the worker.
+            self._say(_LEFT + b"%d" % worlds.count())
+            os._exit(code)
+        os.close(_CONTROL_FD)
+        # Tests apart from the code under test are not for it to look into.
+        lockdown.set_readable(self.apart is None)
+        lockdown.limit(self.limits, count_processes=True)
+
+    def _subject(self) -> None:
+        """Fork the process of the code under test, when the tests are to be apart from it."""
+        if not self.header["apart"]:
+            return
+        ours, theirs = socket.socketpair()
+        self.apart = ours.detach()
+        if os.fork():
+            theirs.close()
+            return
+        os.close(self.apart)
+        for fd in (_REPORT_FD, _CONTROL_FD):
+            with contextlib.suppress(OSError):
+                os.close(fd)
+        lockdown.set_readable(True)
+        lockdown.limit(self.limits, count_processes=bool(self.header["count_processes"]))
+        os.chdir(self.work)
+        from . import subject
+
+        try:
+            subject.serve(theirs.fileno(), {**self.header, "work": self.work})
+        finally:
+            os._exit(0)
+
+    def _close_apart(self) -> None:
+        if self.apart is not None:
+            os.close(self.apart)
+
+    def _no_namespaces(self) -> None:
+        if self.isolate != worlds.NONE:
+            os.mkdir(self.work, 0o755)  # noqa: PTH102
+        # Before the user changes: what is not theirs they cannot make writable.
+        worlds.write_files(self.work, self.files)
+        if self.isolate == worlds.USERS:
+            worlds.become(self.user)
+        if self.isolate != worlds.NONE:
+            self._give_up_calls()
+            self._subject()
+            # Only now, or the user's change would have taken it away again.
+            lockdown.set_readable(self.apart is None)
+        lockdown.limit(self.limits, count_processes=bool(self.header["count_processes"]))
+        self._say(_ENTERED)
+        os.close(_CONTROL_FD)
+
+    def _give_up_calls(self) -> None:
+        if program := base64.b64decode(self.header["filter"]):
+            lockdown.filter_calls(program)
+
+    def _say(self, what: bytes) -> None:
+        os.write(_CONTROL_FD, what + b"\n")
+
+    def _tests(self) -> int:
+        os.chdir(self.work)
+        from . import recorder
+
+        request = {**self.header, "work": self.work, "tmp": self.tmp}
+        recorder.run(request, _REPORT_FD, self.secret, self.apart)
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            sys.stdout.flush()
+        return 0
+
+    # ------------------------------------------------------------------ this side of the fork
+
+    def _listen(self, pid: int, streams: dict[int, bytearray], control: socket.socket, watch: Watch) -> str | None:
         """Until the child has ended; the limit that was hit before, if any."""
-        child = os.pidfd_open(pid)
+        child = worlds.when_ended(pid)
         poll = select.poll()
-        for fd in (child, *streams):
+        for fd in (child, control.fileno(), *streams):
             poll.register(fd, select.POLLIN)
-        end = time.monotonic() + self.limits["wall_s"]
-        while True:
-            left = end - time.monotonic()
-            if left <= 0:
-                return "timeout"
-            for fd, _ in poll.poll(left * 1000):
-                if fd == child:
-                    return None
-                chunk = os.read(fd, _CHUNK)
-                if not chunk:
-                    poll.unregister(fd)
-                elif over := self._take(streams[fd], chunk):
-                    return over
+        # The builder is silent while a request runs, so whatever happens on its side is that it has ended.
+        watches = self.isolate != worlds.NONE
+        if watches:
+            poll.register(0, select.POLLIN)
+        end, look = watch.started + self.limits["wall_s"], watch.started + POLL_S
+        try:
+            while True:
+                now = time.monotonic()
+                if watches and now >= look:
+                    if over := watch.exceeded(worlds.others(), self.disks):
+                        return over
+                    look = time.monotonic() + POLL_S
+                if watch.time_is_up(now) if watches else now >= end:
+                    return "timeout"
+                for fd, _ in poll.poll(max(0.0, (look if watches else end) - now) * 1000):
+                    if fd == child:
+                        self._hear(control)
+                        return None
+                    if fd == 0:
+                        raise BuilderGone
+                    if fd == control.fileno():
+                        if not self._hear(control):
+                            poll.unregister(fd)
+                        continue
+                    chunk = os.read(fd, _CHUNK)
+                    if not chunk:
+                        poll.unregister(fd)
+                    elif over := self._take(streams[fd], chunk):
+                        return over
+        finally:
+            os.close(child)
+
+    def _hear(self, control: socket.socket) -> bool:
+        """What the processes that make the world say; False when they have said all."""
+        try:
+            said, fds, _, _ = socket.recv_fds(control, 4096, _DISK_FDS, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
+        self.disks += fds
+        for line in said.splitlines():
+            if line.startswith(b"first:"):
+                self.first = int(line.partition(b":")[2])
+            elif line.startswith(_FAILED):
+                self.trouble = line.removeprefix(_FAILED).decode("utf-8", "replace")
+            elif line.startswith(_LEFT):
+                # Besides these there were the process that ended, and the parent of the first, which counts as well.
+                self.crowded = int(line.removeprefix(_LEFT)) + 2 >= self.limits["processes"]
+            elif line.startswith(_ENTERED):
+                self.entered = True
+        return bool(said)
 
     def _take(self, buffer: bytearray, chunk: bytes) -> str | None:
         buffer += chunk
@@ -162,16 +304,32 @@ class _Run:
             del buffer[:-_CHUNK]
         return "output" if self.printed > self.limits["output_kb"] << 10 else None
 
-    def _kill(self, pid: int) -> int:
-        """End the child and all that it started; the child's exit code, negative for a signal."""
-        _, status = os.waitpid(pid, os.WNOHANG)
-        ended = _ == pid
+    def _end(self, pid: int) -> tuple[int, bool]:
+        """End the child and all that it started: the child's exit code, negative for a signal, and whether all are gone."""
         with contextlib.suppress(ProcessLookupError):
-            # As the first process of a namespace, -1 is everybody else in it; otherwise only the child's session is ours.
-            os.kill(-1 if self.header["isolated"] else -pid, signal.SIGKILL)
+            if self.first:
+                # Everybody else of its namespace ends with it, before its parent, who collects it, does.
+                os.kill(self.first, signal.SIGKILL)
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if self.isolate == worlds.NONE:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(-pid, signal.SIGKILL)
         if not ended:
+            if self.isolate != worlds.NAMESPACES or not self.first:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
             _, status = os.waitpid(pid, 0)
-        return os.waitstatus_to_exitcode(status)
+        code = os.waitstatus_to_exitcode(status)
+        if self.isolate == worlds.NAMESPACES and code > 128:
+            code = 128 - code
+        if self.isolate == worlds.NONE:
+            return code, True
+        if self.isolate == worlds.USERS:
+            worlds.clear_as(self.user, self.clears)
+        empty = worlds.wait_until_empty()
+        if self.isolate != worlds.NAMESPACES:
+            empty = worlds.clear(self.clears) and empty
+        return code, empty
 
     def _drain(self, streams: dict[int, bytearray]) -> str | None:
         """What is left in the pipes, without waiting for anybody who still holds them."""
@@ -200,5 +358,13 @@ class _Run:
         return events, not lines[-1]
 
 
-if __name__ == "__main__":
-    main()
+def _wait_for(pid: int) -> int:
+    """Collect children until that one ends; its exit code, above 128 for a signal."""
+    while True:
+        try:
+            ended, status = os.waitpid(-1, 0)
+        except InterruptedError:
+            continue
+        if ended == pid:
+            code = os.waitstatus_to_exitcode(status)
+            return 128 - code if code < 0 else code

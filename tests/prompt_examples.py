@@ -1,0 +1,91 @@
+"""For each prompt file of the rule sets the variables that it is rendered with. A new file without an entry fails a test.
+
+``FRAGMENTS`` are files that are no prompts by themselves but parts of every one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+RULES = Path(__file__).resolve().parents[1] / "rules"
+FRAGMENTS = {
+    "zerorepo_llm/prompts/preamble.md",
+    "zerorepo_llm/prompts/answer_json.md",
+    "zerorepo_llm/prompts/answer_python.md",
+}
+_NODE = {"name": "make_slug", "import_path": "tinytext.slugs.core", "interface": "def make_slug(text: str) -> str"}
+_USED = {"available": "from tinytext.words.core import split_words"}
+_REPAIR = {
+    **_NODE,
+    **_USED,
+    "code": "def make_slug(text): ...",
+    "tests": "def test_it(): ...",
+    "output": "AssertionError",
+}
+
+EXAMPLES: dict[str, dict[str, object]] = {
+    "zerorepo_rpg/prompts/base_classes.md": {
+        "package": "tinytext",
+        "title": "Tinytext",
+        "features": "slugs: make-slug",
+        "old": '{"classes": []}',
+    },
+    "zerorepo_rpg/prompts/diagnose.md": {**_REPAIR, "status": "failed"},
+    "zerorepo_rpg/prompts/features.md": {
+        "title": "Tinytext",
+        "description": "Titles become addresses.",
+        "requirements": "make-slug (MUST): `make_slug(text)` joins words.",
+        "named": "make_slug(text)",
+        "old": "[]",
+        "added": "make-slug",
+        "reworded": "none",
+        "removed": "none",
+    },
+    "zerorepo_rpg/prompts/files.md": {
+        "module": "slugs",
+        "folder": "tinytext/slugs",
+        "description": "All about slugs.",
+        "features": "make-slug: make_slug — joins words",
+        "old": '{"files": []}',
+    },
+    "zerorepo_rpg/prompts/implement.md": {
+        **_NODE,
+        **_USED,
+        "dependencies": "rich, PyYAML>=6",
+        "permissions": "filesystem",
+        "requirements": "- `make_slug(text)` joins words.",
+    },
+    "zerorepo_rpg/prompts/interfaces.md": {
+        "package": "tinytext",
+        "description": "Titles become addresses.",
+        "dependencies": "rich",
+        "module": "slugs",
+        "module_description": "All about slugs.",
+        "features": "make-slug: joins words",
+        "files": "tinytext/slugs/core.py: make-slug",
+        "named": "make_slug(text)",
+        "available": "words/split_words",
+        "flows": "words -> slugs: words (str)",
+        "old": '{"interfaces": []}',
+    },
+    "zerorepo_rpg/prompts/modules.md": {
+        "title": "Tinytext",
+        "how_many": "Three to ten modules.",
+        "features": "make-slug: make_slug",
+        "old": '{"modules": []}',
+    },
+    "zerorepo_rpg/prompts/parse_section.md": {
+        "heading": "Tinytext > Slugs",
+        "text": "- `make_slug(text)` joins words.",
+    },
+    "zerorepo_rpg/prompts/repair_code.md": {**_REPAIR, "permissions": "network", "diagnosis": "It joins by spaces."},
+    "zerorepo_rpg/prompts/repair_tests.md": {**_REPAIR, "diagnosis": "It demands too much."},
+    "zerorepo_rpg/prompts/tests.md": {**_NODE, **_USED, "requirements": "- `make_slug(text)` joins words."},
+}
+FILES = sorted(f"{path.parts[-3]}/prompts/{path.name}" for path in RULES.glob("*/prompts/**/*") if path.is_file())
+
+
+def template(name: str) -> tuple[str, str]:
+    """``zerorepo_rpg/prompts/tests.md`` as a ``Template``."""
+    package, _, path = name.partition("/")
+    return package, path

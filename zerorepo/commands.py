@@ -1,0 +1,114 @@
+"""What a rule set's own command may ask of the engine: the workspace, its settings, what a target would do next. Plugin API.
+
+``--directory`` and ``--set`` of the command line count, as they do for the engine's own commands. Knows no rule set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from zerorepo.action import Action
+from zerorepo.digest import Digest
+from zerorepo.errors import UsageError
+from zerorepo.label import Label, Pattern
+from zerorepo.values import Value
+
+SettingsT = TypeVar("SettingsT", bound=Value)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An action that a target would execute next, and its key."""
+
+    action: Action
+    key: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a build of ``label`` would do now.
+
+    ``state``: ``up to date``, ``would run`` (``pending`` is what it would execute first), ``waits`` (for those in ``waits_for``,
+    which would run first), or ``fails`` (with ``error``).
+    """
+
+    label: Label
+    state: str
+    pending: Sequence[Pending] = ()
+    waits_for: Mapping[Label, Sequence[Pending]] = field(default_factory=dict)
+    asked: Sequence[tuple[str, str]] = ()
+    """(mnemonic, key) of each action that it asked for when it was last built."""
+    error: str = ""
+
+
+def workspace_root() -> Path:
+    """The folder of the workspace; UsageError when there is none around the start folder."""
+    from zerorepo.cli.common import start_folder
+    from zerorepo.workspace import find_root
+
+    return find_root(start_folder())
+
+
+def settings(section: str, model: type[SettingsT]) -> SettingsT:
+    """A section of ``zerorepo.toml``, validated. UsageError when it is wrong."""
+    from zerorepo.cli.common import load_workspace
+
+    found = load_workspace().settings(section)
+    assert isinstance(found, model)
+    return found
+
+
+def patterns(texts: Sequence[str]) -> list[Pattern]:
+    """Target patterns of the command line, relative to where it was given. UsageError for a bad one."""
+    from zerorepo.cli.common import load_workspace
+    from zerorepo.cli.common import patterns as parse
+
+    return parse(load_workspace(), list(texts))
+
+
+def preview(text: str) -> Preview:
+    """What a build of the target ``text`` would do. Runs rules but no action, and changes nothing."""
+    from zerorepo.analysis import check_declared
+    from zerorepo.cli.build_cmd import interruptible
+    from zerorepo.cli.common import current_package, load_workspace
+    from zerorepo.engine import BuildOptions, Engine
+    from zerorepo.label import parse_pattern
+
+    workspace = load_workspace()
+    workspace.check_settings()
+    pattern = parse_pattern(text, current_package(workspace))
+    if pattern.wildcard or pattern.negative:
+        raise UsageError(f"`{text}` is a pattern; this takes one label")
+    label = pattern.label
+
+    async def work() -> Preview:
+        async with Engine(workspace, BuildOptions(dry_run=True)) as engine:
+            if engine.table.get(label):
+                check_declared(engine.table, [label])
+            await engine.match([pattern])
+            result = await engine.collect([label])
+            last = engine.traces.last(label)
+            requests = [name for kind, name, _ in last.requests if kind == "action"] if last else []
+            asked = tuple((mnemonic, key) for mnemonic, _, key in (name.partition(" ") for name in requests))
+            would = {
+                each: tuple(Pending(error.action, error.key) for error in found.values())
+                for each, found in engine.executor.would_run.items()
+            }
+        if label in result.built:
+            return Preview(label, "up to date", asked=asked)
+        if label in would:
+            return Preview(label, "would run", pending=would[label], asked=asked)
+        if label in result.failed and not (result.unexpanded and would and engine.table.get(label) is None):
+            return Preview(label, "fails", asked=asked, error=str(result.failed[label]))
+        failed = next((error for other, error in result.failed.items() if result.skipped_by.get(label) == other), None)
+        if failed is not None:
+            return Preview(label, "fails", asked=asked, error=str(failed))
+        return Preview(label, "waits", waits_for=would, asked=asked)
+
+    return interruptible(work())
+
+
+__all__ = ["Pending", "Preview", "patterns", "preview", "settings", "workspace_root"]
