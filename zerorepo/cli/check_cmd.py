@@ -87,7 +87,7 @@ def _say(body: dict[str, object], wrong: list[str], *, repair: bool) -> None:
             f"{many(len(wrong), 'thing')} mended; what was removed is made again when a build needs it ({counts} are well)"
         )
     else:
-        emit(f"{many(len(wrong), 'thing')} to mend (without --no-repair this does it); {counts} are well")
+        emit(f"{many(len(wrong), 'thing')} to mend, which `zerorepo check` does; {counts} are well")
 
 
 def _int(value: object) -> int:
