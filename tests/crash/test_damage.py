@@ -17,6 +17,7 @@ import toy_rules
 from zerorepo.cas import Cas
 from zerorepo.digest import DigestFunction
 from zerorepo.errors import EnvironmentFailure
+from zerorepo.journal import Journal, pending
 from zerorepo.read_only_store import ReadOnlyStore
 from zerorepo.store import Store
 from zerorepo.testing import RuleRunner, Run
@@ -266,3 +267,19 @@ def test_verify_finds_each_kind_of_damage_and_mends_it(built: RuleRunner) -> Non
     assert verify(store, Cas(store, folder / "blobs", DigestFunction.XXH3)).well
     store.close()
     built.build_ok()
+
+
+def test_a_torn_or_flipped_record_of_a_journal_is_not_believed(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.append([(b"first", b"1" * 20)])
+    whole = journal.size
+    journal.append([(b"second", b"2" * 20)])
+    journal.abandon()
+    path = tmp_path / journal.name
+    data = path.read_bytes()
+    for size in range(whole, len(data)):
+        path.write_bytes(data[:size])
+        assert [record for _, _, records in pending(tmp_path) for record in records] == [(b"first", b"1" * 20)]
+    for place in range(whole, len(data)):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 16]) + data[place + 1 :])
+        assert [record for _, _, records in pending(tmp_path) for record in records] == [(b"first", b"1" * 20)]

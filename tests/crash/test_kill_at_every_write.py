@@ -12,7 +12,8 @@ import pytest
 
 def drive(tmp_path: Path, scenario: str) -> None:
     script = Path(__file__).with_name("killing.py")
-    env = {**os.environ, "PYTHONPATH": str(script.parents[1])}
+    places = [str(script.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
     argv = [sys.executable, str(script), str(tmp_path), scenario]
     done = subprocess.run(
         argv,
