@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from zerorepo.action import Action, ActionContext, ActionResult, CachePolicy
@@ -103,6 +104,51 @@ class Slow(Action):
                 await process.wait()
                 raise
         return Blob(out=context.write(self.name.encode()))
+
+
+class Logged(Action):
+    """Says in a file when it begins and ends, so that runs can be counted across processes; lasts while ``hold`` exists."""
+
+    mnemonic: ClassVar[str] = "Logged"
+    result: ClassVar[type[ActionResult]] = Blob
+    name: str
+    size: int = 0
+    fail: bool = False
+    seconds: float = 0.0
+    log: Annotated[str, COSMETIC] = ""
+    hold: Annotated[str, COSMETIC] = ""
+    hard: Annotated[bool, COSMETIC] = False
+
+    async def execute(self, context: ActionContext) -> Blob:
+        self._say("begin")
+        await asyncio.sleep(self.seconds)
+        while self.hold and Path(self.hold).exists():
+            if self.hard:
+                time.sleep(0.02)
+            else:
+                await asyncio.sleep(0.02)
+        if self.fail:
+            raise ActionFailed("told to fail")
+        self._say("end")
+        data = b"".join(f"{self.name} {number}\n".encode() for number in range(self.size // (len(self.name) + 2) + 1))
+        return Blob(out=context.write(data))
+
+    def _say(self, what: str) -> None:
+        with Path(self.log).open("a", encoding="utf-8") as file:
+            file.write(f"{what} {self.name}\n")
+
+
+class LoggedAttrs(Attrs):
+    """Attributes of ``logged``."""
+
+    log: Annotated[str, COSMETIC]
+    deps: tuple[Label, ...] = ()
+    named: str = ""
+    size: int = 0
+    fail: bool = False
+    seconds: float = 0.0
+    hold: Annotated[str, COSMETIC] = ""
+    hard: Annotated[bool, COSMETIC] = False
 
 
 class CatAttrs(Attrs):
@@ -211,6 +257,23 @@ async def slow(ctx: RuleContext[SlowAttrs]) -> None:
     await blobs_of(ctx, list(ctx.attrs.deps))
     done = await ctx.run(Slow(name=str(ctx.label), seconds=ctx.attrs.seconds, hard=ctx.attrs.hard))
     ctx.output(ctx.label.path, done.out)
+
+
+@rule("logged", attrs=LoggedAttrs)
+async def logged(ctx: RuleContext[LoggedAttrs]) -> None:
+    """Runs ``Logged`` when its dependencies are done; targets of one ``named`` share the action."""
+    await blobs_of(ctx, list(ctx.attrs.deps))
+    attrs = ctx.attrs
+    action = Logged(
+        name=attrs.named or str(ctx.label),
+        size=attrs.size,
+        fail=attrs.fail,
+        seconds=attrs.seconds,
+        log=attrs.log,
+        hold=attrs.hold,
+        hard=attrs.hard,
+    )
+    ctx.output(ctx.label.path, (await ctx.run(action)).out)
 
 
 class AskAttrs(Attrs):
@@ -323,7 +386,20 @@ def pair(label: Label, attrs: PairAttrs) -> list[tuple[Label, str, dict[str, Any
     ]
 
 
-_NAMES = ("cat", "expand", "tick", "slow", "ask", "lock", "judge_test", "refuse", "pair", "metered", "planned")
+_NAMES = (
+    "cat",
+    "expand",
+    "tick",
+    "slow",
+    "ask",
+    "lock",
+    "judge_test",
+    "refuse",
+    "pair",
+    "metered",
+    "planned",
+    "logged",
+)
 RULE_SET = RuleSet(
     name="toys", rules={name: f"toy_rules:{name}" for name in _NAMES}, settings={"toy": "toy_rules:ToySettings"}
 )

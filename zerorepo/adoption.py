@@ -24,6 +24,8 @@ _HEAD = """\
 # Outputs whose source is a file that a person wrote: `zerorepo adopt`. Check this file in, with the sources it names.
 # `zerorepo adopt --undo LABEL` gives a target back to its rule.
 """
+SCHEMA = 1
+"""Of the file. One without a number is of the first."""
 _KEYS = ("label", "files", "executable", "whole")
 
 
@@ -52,9 +54,18 @@ def load(root: Path) -> dict[Label, Adoption]:
         return {}
     config = TomlFile.load(root / ADOPTED_NAME, ADOPTED_NAME)
     entries = config.data.get("adopted", [])
+    schema = config.data.get("schema", 1)
+    if not isinstance(schema, int) or schema < 1:
+        raise UsageError(
+            "`schema` must be a number", where=config.where("schema"), hint=f"this version writes {SCHEMA}"
+        )
+    if schema > SCHEMA:
+        raise UsageError(
+            "The adoptions were written by a newer ZeroRepo", where=config.where("schema"), hint="use that version"
+        )
     for key in config.data:
-        if key != "adopted":
-            raise UsageError(f"Unknown key `{key}`", where=config.where(key), hint="known: `[[adopted]]`")
+        if key not in ("adopted", "schema"):
+            raise UsageError(f"Unknown key `{key}`", where=config.where(key), hint="known: `[[adopted]]`, `schema`")
     if not isinstance(entries, list):
         raise UsageError("`adopted` must be an array of tables, `[[adopted]]`", where=config.where("adopted"))
     found: dict[Label, Adoption] = {}
@@ -97,7 +108,7 @@ def _adoption(body: Any, where: str) -> Adoption:
 
 def render(adoptions: Iterable[Adoption]) -> str:
     """The file's text: sorted, one fact a line, so that a change shows as the lines that it is."""
-    parts = [_HEAD]
+    parts = [f"{_HEAD}schema = {SCHEMA}\n"]
     for each in sorted(adoptions, key=lambda adoption: adoption.label):
         lines = ["[[adopted]]", f"label = {json.dumps(str(each.label))}"]
         if each.whole:

@@ -47,6 +47,7 @@ class Effects:
         self._cas = cas
         self._local = local
         self._events = events
+        self._patience_s = _PATIENCE_S
         self.updated: list[str] = []
 
     def unusable(self, trace: Trace) -> str:
@@ -93,7 +94,8 @@ class Effects:
         """Write the outputs. Beside another builder of this workspace each file is claimed until its record can be seen."""
         claims = () if self._local.claims.alone() else sorted({*trace.outputs, *previous})
         for path in claims:
-            self._local.claims.take_soon(b"o" + path.encode(), _PATIENCE_S)
+            if not self._local.claims.take_soon(b"o" + path.encode(), self._patience_s):
+                self._patience_s = 0.0  # whoever holds it was stopped, or hangs: it is not waited for again and again
         try:
             self._outputs.ensure(str(target.label), trace.output_digests(), _executable(trace), previous)
         finally:

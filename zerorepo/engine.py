@@ -53,9 +53,10 @@ class Engine:
         self.table = TargetTable(workspace)
         function = workspace.cache.digest
         store = ReadOnlyStore if self.options.dry_run else Store
-        self.shared = store(workspace.cache_dir / str(function), self._report, batched=True)
-        self.local = store(workspace.state_dir / "state", self._report, batched=True)
-        self.cas = Cas(self.shared, workspace.cache_dir / str(function) / "blobs", function, self._damaged)
+        cache = workspace.cache_dir / str(function)
+        self.shared = store(cache, self._report, batched=True, damaged=self._row_damaged)
+        self.local = store(workspace.state_dir / "state", self._report, batched=True, damaged=self._row_damaged)
+        self.cas = Cas(self.shared, cache / "blobs", function, self._damaged)
         self.actions = ActionCache(self.shared, self.cas)
         self.traces = TraceStore(self.shared, self.local, self.actions)
         hidden = frozenset({workspace.workspace.output.strip("/"), STATE_NAME})
@@ -103,6 +104,8 @@ class Engine:
             workspace, self.options, self.table, self.sources, self.outputs, self.cas, self.local, self.events
         )
         self._flusher: asyncio.Task[None] | None = None
+        if not self.options.dry_run:
+            self.local.claims.alone()  # being here is announced before anything is looked at
 
     async def __aenter__(self) -> Engine:
         if not self.options.dry_run:
@@ -115,8 +118,10 @@ class Engine:
         await self.scheduler.cancel()
         await self.executor.close()
         try:
-            self._keep_within_limit()
-            self.shared.close()
+            try:
+                self._keep_within_limit()
+            finally:
+                self.shared.close()
         finally:
             self.local.close()
 
@@ -136,6 +141,9 @@ class Engine:
 
     def _report(self, text: str) -> None:
         self.events.note("store reset", text=text)
+
+    def _row_damaged(self, text: str) -> None:
+        self.events.note("damaged entry discarded", text=text)
 
     def _damaged(self, digest: Digest) -> None:
         self.events.note("damaged blob discarded", digest=str(digest))

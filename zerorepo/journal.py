@@ -3,7 +3,8 @@
 A journal belongs to one process, which holds a ``flock`` on it; the kernel drops that when the process dies, however it dies, and
 whoever opens the store next finds the journal free and takes it in. Knows nothing of databases or of what the bytes mean.
 
-A file is an 8-byte batch number, then records: CRC-32, length of key, length of value (``_DELETED`` for a deletion), key, value.
+A file is a format number (4 bytes) and a batch number (8), then records: CRC-32, length of key, length of value (``_DELETED`` for a
+deletion), key, value.
 """
 
 from __future__ import annotations
@@ -18,13 +19,18 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 _PREFIX = "journal-"
-_HEAD = struct.Struct("<Q")
+_FORMAT = 0x315A4A01  # "JZ1" and a version; a newer ZeroRepo's is left alone
+_HEAD = struct.Struct("<IQ")
 _RECORD = struct.Struct("<III")
 _DELETED = 0xFFFFFFFF
 _NUMBERS = itertools.count()
 
 Record = tuple[bytes, bytes | None]
 """Key and value; None for a deletion."""
+
+
+class UnknownFormat(Exception):
+    """A journal that this version cannot read."""
 
 
 class Journal:
@@ -39,7 +45,7 @@ class Journal:
 
     def append(self, records: Iterable[Record]) -> None:
         """Write records; after this returns a killed process loses none of them. On an error none of them is written."""
-        parts = [] if self._size else [_HEAD.pack(self.batch)]
+        parts = [] if self._size else [_HEAD.pack(_FORMAT, self.batch)]
         for key, value in records:
             payload = key + (value or b"")
             size = _DELETED if value is None else len(value)
@@ -93,9 +99,10 @@ def _make(folder: Path) -> tuple[str, int]:
 def abandoned(folder: Path) -> Iterator[tuple[str, int, list[Record]]]:
     """Name, batch number and records of each journal whose process is no more; removed when the caller goes on to the next.
 
-    A journal is locked while the caller has it, so two that open a store at once do not both take one in.
+    The one that was written to last comes last: what it says of a key is the news. UnknownFormat for one that a newer version
+    left; it stays. A journal is locked while the caller has it, so two that open a store at once do not both take one in.
     """
-    for name in _names(folder):
+    for name in journals(folder):
         try:
             handle = os.open(folder / name, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -114,16 +121,20 @@ def abandoned(folder: Path) -> Iterator[tuple[str, int, list[Record]]]:
 
 def pending(folder: Path) -> Iterator[tuple[str, int, list[Record]]]:
     """The same of every journal there is, of living processes too, changing nothing: for those who only look."""
-    for name in _names(folder):
+    for name in journals(folder):
         with contextlib.suppress(OSError):
             yield (name, *_parse((folder / name).read_bytes()))
 
 
-def _names(folder: Path) -> list[str]:
-    try:
-        return sorted(name for name in os.listdir(folder) if name.startswith(_PREFIX))
-    except FileNotFoundError:
-        return []
+def journals(folder: Path) -> list[str]:
+    """Names of all journals in a folder, the one that was written to last at the end."""
+    found = []
+    with contextlib.suppress(FileNotFoundError):
+        for entry in os.scandir(folder):
+            if entry.name.startswith(_PREFIX):
+                with contextlib.suppress(FileNotFoundError):  # its process has just ended well
+                    found.append((entry.stat().st_mtime_ns, entry.name))
+    return [name for _, name in sorted(found)]
 
 
 def _read(handle: int) -> bytes:
@@ -136,7 +147,9 @@ def _parse(data: bytes) -> tuple[int, list[Record]]:
     records: list[Record] = []
     if len(data) < _HEAD.size:
         return 0, records
-    (batch,) = _HEAD.unpack_from(data)
+    format_, batch = _HEAD.unpack_from(data)
+    if format_ != _FORMAT:
+        raise UnknownFormat
     at = _HEAD.size
     while at + _RECORD.size <= len(data):
         crc, key_size, value_size = _RECORD.unpack_from(data, at)

@@ -137,7 +137,7 @@ class OutputTree:
                 raise EnvironmentFailure(
                     "An output is in the way of something that is no regular file", where=target, hint="move it away"
                 )
-            if record is None or not self._is_ours(target, record):
+            if (record is None or not self._is_ours(target, record)) and not self._is_another_builders(path, target):
                 if not self._overwrite:
                     self._tell(label, path)
                     return
@@ -245,7 +245,11 @@ class OutputTree:
             return
         stat = _stat(target)
         if stat is not None:
-            if stat != record.stat and not self._is_ours(target, record):
+            if (
+                stat != record.stat
+                and not self._is_ours(target, record)
+                and not self._is_another_builders(path, target)
+            ):
                 self._tell(label, path)
                 self._state.delete(_KEY + path.encode())
                 return
@@ -367,14 +371,13 @@ class OutputTree:
         except OSError:
             return False  # what cannot be read cannot be known for ours
 
+    def _is_another_builders(self, path: str, target: str) -> bool:
+        """Whether a process beside this one, or one that was killed since this one began, wrote what is there."""
+        records = map(_decoded, self._state.elsewhere(_KEY + path.encode()))
+        return any(record is not None and self._is_ours(target, record) for record in records)
+
     def _record(self, path: str) -> _Record | None:
-        row = self._state.get(_KEY + path.encode())
-        if row is None:
-            return None
-        try:
-            return _decoder.decode(row)
-        except msgspec.DecodeError:
-            return None
+        return _decoded(self._state.get(_KEY + path.encode()))
 
     def _remember(self, label: str, path: str, digest: str, stat: _Stat | None, earlier: tuple[str, ...] = ()) -> None:
         self._state.put(_KEY + path.encode(), _encoder.encode(_Record(digest, stat, label, earlier)))
@@ -386,6 +389,15 @@ class OutputTree:
 
 _decoder = msgspec.json.Decoder(_Record)
 _encoder = msgspec.json.Encoder()
+
+
+def _decoded(row: bytes | None) -> _Record | None:
+    if row is None:
+        return None
+    try:
+        return _decoder.decode(row)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def _as_remembered(record: _Record, digest: str, mode: int, stat: _Stat | None) -> bool:

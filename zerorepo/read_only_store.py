@@ -11,8 +11,9 @@ from pathlib import Path
 
 from diskcache.core import DBNAME
 
-from zerorepo.journal import pending
-from zerorepo.store import GET, MARK, SCHEMA_KEY, SCHEMA_VERSION, BytesDisk, Report, Store, refuse_newer
+from zerorepo.journal import UnknownFormat, pending
+from zerorepo.salvage import check_sum
+from zerorepo.store import GET, MARK, SCHEMA_KEY, SCHEMA_VERSION, BytesDisk, Report, Store, newer, refuse_newer
 
 
 class ReadOnlyStore(Store):
@@ -20,7 +21,9 @@ class ReadOnlyStore(Store):
 
     read_only = True
 
-    def __init__(self, folder: Path, report: Report | None = None, *, batched: bool = False) -> None:
+    def __init__(
+        self, folder: Path, report: Report | None = None, *, batched: bool = False, damaged: Report | None = None
+    ) -> None:
         self.folder = folder
         self._added: dict[bytes, bytes | None] = {}
         self._db: sqlite3.Connection | None = None
@@ -33,17 +36,22 @@ class ReadOnlyStore(Store):
         try:
             self._db = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, check_same_thread=False)
             found = self._stored(SCHEMA_KEY)
-        except sqlite3.DatabaseError:
-            self._db = None  # a build would begin it anew
+        except sqlite3.DatabaseError as error:
+            self._db = None
+            if report and not isinstance(error, sqlite3.OperationalError):
+                report(f"the store {folder} is damaged ({error}); a build begins it anew with what can be read")
             return
         if found is not None:
             refuse_newer(found, folder)
             if int(found) < SCHEMA_VERSION:
                 self._db = None  # a build would bring it up to date
                 return
-        for name, batch, records in pending(folder):
-            if batch > int(self._stored(MARK + name.encode()) or 0):
-                self._added.update(records)
+        try:
+            for name, batch, records in pending(folder):
+                if batch > int(self._stored(MARK + name.encode()) or 0):
+                    self._added.update(records)
+        except UnknownFormat:
+            raise newer(folder) from None
 
     def _stored(self, key: bytes) -> bytes | None:
         if self._db is None:
@@ -52,7 +60,16 @@ class ReadOnlyStore(Store):
         if row is None:
             return None
         value = self._disk.fetch(row[0], row[1], row[2], False)
-        return value if isinstance(value, bytes) else None
+        if not isinstance(value, bytes) or (row[4] is not None and row[4] != check_sum(key, value)):
+            return None
+        return value
+
+    def catch_up(self) -> None:
+        """Nothing to do: what was there at the beginning counts."""
+
+    def elsewhere(self, key: bytes) -> list[bytes]:
+        found = self.get(key)
+        return [] if found is None else [found]
 
     def get(self, key: bytes) -> bytes | None:
         if key in self._added:
@@ -75,7 +92,9 @@ class ReadOnlyStore(Store):
         self._added[key] = None
 
     def keys(self, prefix: bytes = b"") -> list[bytes]:
-        rows = self._db.execute("SELECT key FROM Cache").fetchall() if self._db else []
+        rows = []
+        with contextlib.suppress(sqlite3.DatabaseError):  # what cannot be listed counts as not there
+            rows = self._db.execute("SELECT key FROM Cache").fetchall() if self._db else []
         found = {bytes(row[0]) for row in rows if self._added.get(bytes(row[0]), b"") is not None}
         found |= {key for key, value in self._added.items() if value is not None}
         return sorted(key for key in found if key.startswith(prefix) and not key.startswith(b"zerorepo-"))

@@ -8,6 +8,7 @@ the database by the hundred: durable like the other, at a tenth of the price. Kn
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 import time
@@ -20,7 +21,8 @@ from diskcache.core import DBNAME, MODE_BINARY, MODE_RAW
 
 from zerorepo.claims import Claims
 from zerorepo.errors import EnvironmentFailure
-from zerorepo.journal import Journal, abandoned
+from zerorepo.journal import Journal, UnknownFormat, abandoned, journals, pending
+from zerorepo.salvage import check_sum, salvage
 
 SCHEMA_VERSION = 2
 SCHEMA_KEY = b"zerorepo-schema"
@@ -33,13 +35,16 @@ GENERATION = "generation"
 
 _BATCH_ROWS = 500
 _BATCH_BYTES = 4 << 20
+_ANEW = b"begin anew"
+_ANEW_S = 30.0
+_QUIET_NS = 50_000_000  # a change of a folder within one tick of the kernel's clock does not show
 _TOUCH_S = 24 * 3600.0  # as ``relatime`` does: when a row was last used is noted once a day
 
 _UPSERT = (
     "INSERT OR REPLACE INTO Cache(key, raw, store_time, expire_time, access_time, access_count, tag, size, mode, filename, value)"
-    " VALUES (?, 1, ?, NULL, ?, 0, NULL, ?, 1, NULL, ?)"
+    " VALUES (?, 1, ?, NULL, ?, 0, ?, ?, 1, NULL, ?)"
 )
-GET = "SELECT mode, filename, value, access_time FROM Cache WHERE key = ? AND raw = 1"
+GET = "SELECT mode, filename, value, access_time, tag FROM Cache WHERE key = ? AND raw = 1"
 
 Report = Callable[[str], None]
 
@@ -67,15 +72,22 @@ class BytesDisk(diskcache.Disk):  # type: ignore[misc]
 class Store:
     """One store in one folder. ``get`` of an unreadable row answers None, as if it had never been written.
 
-    A damaged database is set aside and begun anew, and ``report`` hears of it: what it held was only ever a memory of work.
+    A damaged database is set aside and begun anew with what is whole of it, and ``report`` hears of it. A damaged row is forgotten,
+    and ``damaged`` hears of it.
     """
 
     read_only = False
 
-    def __init__(self, folder: Path, report: Report | None = None, *, batched: bool = False) -> None:
+    def __init__(
+        self, folder: Path, report: Report | None = None, *, batched: bool = False, damaged: Report | None = None
+    ) -> None:
         self.folder = folder
         self._report = report
+        self._damaged = damaged
         self._cache: Any = None
+        self._inode: int | None = None
+        self._company = True
+        self._scanned_ns = 0
         self._guard = threading.RLock()
         self._pending: dict[bytes, bytes | None] = {}
         self._with_next: dict[bytes, bytes | None] = {}
@@ -96,15 +108,17 @@ class Store:
                 self._journal.batch = int(self.get(MARK + self._journal.name.encode()) or 0) + 1
         except (OSError, sqlite3.Error, diskcache.Timeout) as error:
             raise EnvironmentFailure(
-                f"Cannot open the store: {error}",
+                f"Cannot open the store: {'it is on a read-only disk' if _is_read_only(folder) else error}",
                 where=str(folder),
                 hint="check the folder's permissions and free space; deleting it loses only cached work",
             ) from error
 
     def _open(self) -> None:
+        self._inode = _inode(self.folder / DBNAME)
         self._cache = diskcache.Cache(
             str(self.folder), disk=BytesDisk, eviction_policy="none", cull_limit=0, size_limit=1 << 62
         )
+        self._inode = self._inode or _inode(self.folder / DBNAME)
         self._thread, self._own = threading.get_ident(), self._cache._con
         found = self._select(SCHEMA_KEY)
         if found is None:
@@ -113,17 +127,48 @@ class Store:
             refuse_newer(found, self.folder)
             if int(found) < SCHEMA_VERSION:
                 self._migrate(int(found))
-        for name, batch, records in abandoned(self.folder):
-            mark = MARK + name.encode()
-            if batch > int(self._select(mark) or 0):
-                self._commit(dict(records), {mark: b"%d" % batch})
+        self._take_in()
+
+    def _take_in(self) -> None:
+        try:
+            for name, batch, records in abandoned(self.folder):
+                mark = MARK + name.encode()
+                if batch > int(self._select(mark) or 0):
+                    self._commit_once({**dict(records), mark: b"%d" % batch})
+        except UnknownFormat:
+            raise newer(self.folder) from None
+
+    def catch_up(self) -> None:
+        """Take in what processes had put that have died since this store was opened. A ``stat`` when there were none."""
+        changed = self.folder.stat().st_mtime_ns
+        if changed == self._scanned_ns and not self._company:
+            return
+        with self._guard:
+            quiet = time.time_ns() - changed > _QUIET_NS
+            self._take_in()
+            own = self._journal.name if self._journal else ""
+            self._company = any(name != own for name in journals(self.folder))
+            self._scanned_ns = changed if quiet else 0
+
+    def elsewhere(self, key: bytes) -> list[bytes]:
+        """What other processes last put under ``key``, whether or not they have brought it into the database yet."""
+        found = []
+        for name, batch, records in pending(self.folder):
+            if (self._journal is None or name != self._journal.name) and batch > int(
+                self.get(MARK + name.encode()) or 0
+            ):
+                found.append(dict(records).get(key))
+        with contextlib.suppress(ValueError, OSError, sqlite3.DatabaseError):
+            found.append(self._select(key))  # what was pending a moment ago is here by now
+        return [value for value in found if value is not None]
 
     def _migrate(self, version: int) -> None:
         with self._transaction() as con:
             for older in range(version, SCHEMA_VERSION):
                 for prefix in _FORGOTTEN_BY.get(older, (b"",)):
                     con.execute("DELETE FROM Cache WHERE key >= ? AND key < ?", (prefix, _after(prefix)))
-            con.execute(_UPSERT, (SCHEMA_KEY, 0.0, 0.0, 0, b"%d" % SCHEMA_VERSION))
+            version_now = b"%d" % SCHEMA_VERSION
+            con.execute(_UPSERT, (SCHEMA_KEY, 0.0, 0.0, check_sum(SCHEMA_KEY, version_now), 0, version_now))
 
     def _begin_anew(self, error: sqlite3.DatabaseError) -> None:
         # OperationalError is a full disk, a lock or a permission: the database itself is well.
@@ -131,16 +176,31 @@ class Store:
             raise error
         if self._cache is not None:
             self._cache.close()
-        (self.folder / GENERATION).unlink(missing_ok=True)
-        aside = f"{DBNAME}.damaged-{time.time_ns()}"
-        with contextlib.suppress(FileNotFoundError):
-            (self.folder / DBNAME).rename(self.folder / aside)
-        for suffix in ("-wal", "-shm"):
-            (self.folder / (DBNAME + suffix)).unlink(missing_ok=True)
-        self._open()
+        saved = 0
+        self.claims.take_soon(_ANEW, _ANEW_S)
+        try:
+            if _inode(self.folder / DBNAME) != self._inode:
+                self._open()  # another process has done it
+                return
+            (self.folder / GENERATION).unlink(missing_ok=True)
+            aside = f"{DBNAME}.damaged-{time.time_ns()}"
+            for suffix in ("", "-wal"):
+                with contextlib.suppress(FileNotFoundError):
+                    (self.folder / (DBNAME + suffix)).rename(self.folder / (aside + suffix))
+            (self.folder / f"{DBNAME}-shm").unlink(missing_ok=True)
+            self._open()
+            now = time.time()
+            with self._transaction() as con:
+                for key, value, size in salvage(self.folder / aside):
+                    if not key.startswith(b"zerorepo-"):
+                        con.execute(_UPSERT, (key, now, now, check_sum(key, value), size, value))
+                        saved += 1
+        finally:
+            self.claims.release(_ANEW)
         if self._report:
             self._report(
-                f"the store {self.folder} was damaged ({error}); it begins anew, the old one is kept as {aside}"
+                f"the store {self.folder} was damaged ({error}); it begins anew with the {saved} entries that could be read,"
+                f" and the damaged one is kept as {aside}"
             )
 
     @property
@@ -154,11 +214,14 @@ class Store:
         row = self._con.execute(GET, (key,)).fetchone()
         if row is None:
             return None
-        mode, filename, value, used = row
-        if time.time() - (used or 0.0) > _TOUCH_S:
+        mode, filename, value, used, tag = row
+        if abs(time.time() - (used or 0.0)) > _TOUCH_S:  # also one of a clock that went wrong
             self._used.add(key)
-        if mode == MODE_RAW and filename is None:
-            return value if isinstance(value, bytes) else None
+        if mode == MODE_RAW and filename is None and isinstance(value, bytes):
+            if tag is None or tag == check_sum(key, value):  # rows of the first version have none
+                return value
+            self._discard(key)
+            return None
         value = self._cache.disk.fetch(mode, filename, value, False)
         return value if isinstance(value, bytes) else None
 
@@ -168,26 +231,48 @@ class Store:
             return self._pending[key]
         try:
             return self._select(key)
-        except (ValueError, OSError, sqlite3.DatabaseError):
+        except (ValueError, OSError, sqlite3.OperationalError):
             return None
+        except sqlite3.DatabaseError as error:
+            with self._guard, contextlib.suppress(sqlite3.Error):
+                self._begin_anew(error)
+                return self._select(key)
+            return None
+
+    def _discard(self, key: bytes) -> None:
+        self.delete(key)
+        if self._damaged:
+            self._damaged(f"{key[:13].decode(errors='replace')} in {self.folder}")
 
     def has(self, key: bytes) -> bool:
         """Whether there is a value."""
         return self.get(key) is not None
 
+    def _rows(self, query: str, args: tuple[Any, ...] = ()) -> list[Any]:
+        """Answer of a query over many rows. EnvironmentFailure when the disk refuses."""
+        try:
+            try:
+                return list(self._con.execute(query, args).fetchall())
+            except sqlite3.DatabaseError as error:
+                with self._guard:
+                    self._begin_anew(error)
+                return list(self._con.execute(query, args).fetchall())
+        except sqlite3.Error as error:
+            raise EnvironmentFailure(
+                f"Cannot read the store: {error}", where=str(self.folder), hint="check the folder's permissions"
+            ) from error
+
     def keys(self, prefix: bytes = b"") -> list[bytes]:
         """Every key that starts with ``prefix``, sorted."""
         self.flush()
-        rows = self._con.execute(
-            "SELECT key FROM Cache WHERE key >= ? AND key < ? ORDER BY key", (prefix, _after(prefix))
-        )
-        return [key for row in rows.fetchall() if not (key := bytes(row[0])).startswith(b"zerorepo-")]
+        rows = self._rows("SELECT key FROM Cache WHERE key >= ? AND key < ? ORDER BY key", (prefix, _after(prefix)))
+        return [key for row in rows if not (key := bytes(row[0])).startswith(b"zerorepo-")]
 
     def size(self) -> int:
         """Bytes on disk: pages of the database that hold something, and the files that rows stand for."""
         self.flush()
         pages, free, page = (
-            self._con.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+            self._rows(f"PRAGMA {name}")[0][0] for name in ("page_count", "freelist_count", "page_size")
         )
         return int((pages - free) * page + self._cache.reset("size"))
 
@@ -198,11 +283,11 @@ class Store:
         """
         self.flush()
         self._touch()
-        rows = self._con.execute(
+        rows = self._rows(
             "SELECT key, size + LENGTH(value) + 100 FROM Cache WHERE access_time < ? ORDER BY access_time, rowid",
             (float("inf") if until is None else until,),
         )
-        for key, size in rows.fetchall():
+        for key, size in rows:
             if not bytes(key).startswith(b"zerorepo-"):
                 yield bytes(key), int(size)
 
@@ -285,10 +370,17 @@ class Store:
 
     def _commit_once(self, rows: Mapping[bytes, bytes | None]) -> None:
         now = time.time()
-        puts = [(key, now, now, self._sizes.pop(key, 0), value) for key, value in rows.items() if value is not None]
+        puts = [
+            (key, now, now, check_sum(key, value), self._sizes.get(key, 0), value)
+            for key, value in rows.items()
+            if value is not None
+        ]
         with self._transaction() as con:
             con.executemany(_UPSERT, puts)
             con.executemany("DELETE FROM Cache WHERE key = ?", [(k,) for k, v in rows.items() if v is None])
+        if self._sizes:
+            for key in rows:
+                self._sizes.pop(key, None)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[Any]:
@@ -383,8 +475,24 @@ def _after(prefix: bytes) -> bytes:
 def refuse_newer(found: bytes, folder: Path) -> None:
     """EnvironmentFailure when a schema version is one that this version does not know."""
     if not found.isdigit() or int(found) > SCHEMA_VERSION:
-        raise EnvironmentFailure(
-            "The store was written by a newer ZeroRepo",
-            where=str(folder),
-            hint="use that version, or another [cache] dir",
-        )
+        raise newer(folder)
+
+
+def newer(folder: Path) -> EnvironmentFailure:
+    """What refuses a store of a later version."""
+    return EnvironmentFailure(
+        "The store was written by a newer ZeroRepo",
+        where=str(folder),
+        hint="use that version, or another [cache] dir",
+    )
+
+
+def _is_read_only(folder: Path) -> bool:
+    return folder.is_dir() and not os.access(folder, os.W_OK)
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None

@@ -82,6 +82,9 @@ def _verify_files(store: Store, cas: Cas, health: Health, *, repair: bool) -> It
             if repair:
                 with contextlib.suppress(OSError):
                     path.unlink()
+            if hex_ in rows:
+                rows.discard(hex_)
+                yield b"f" + hex_.encode()
             continue
         health.blobs += 1
         if hex_ in rows:
@@ -129,15 +132,15 @@ def collect(store: Store, cas: Cas, *, unused_s: float | None = None) -> Freed:
     """Remove blobs that no result and no trace refers to, what was not used for ``unused_s`` seconds, and remains of damage."""
     freed = Freed()
     doomed: dict[bytes, int] = {}
-    before = time.time() - unused_s if unused_s is not None else None
     referred = _referred(store)
-    for key, bytes_ in store.oldest(until=before):
-        doomed[key] = bytes_
+    if unused_s is not None:
+        doomed.update(store.oldest(until=time.time() - unused_s))
     for key, bytes_ in store.oldest(until=time.time() - _GRACE_S):
         if key[:1] in (b"b", b"f") and key[1:].decode() not in referred:
             doomed[key] = bytes_
     _remove(store, cas, list(doomed))
     freed.rows, freed.bytes = len(doomed), sum(doomed.values())
+    freed.bytes += _remove_strays(store, cas)
     freed.bytes += _remove_asides(store.folder)
     store.compact()
     return freed
@@ -190,6 +193,19 @@ def _remove(store: Store, cas: Cas, keys: list[bytes]) -> None:
             with contextlib.suppress(OSError):
                 cas.path_of(key[1:].decode()).unlink()
     store.forget(keys)
+
+
+def _remove_strays(store: Store, cas: Cas) -> int:
+    """Files of blobs that no row knows: their builder was killed between the two."""
+    freed = 0
+    for hex_, path in cas.files():
+        if not store.has(b"f" + hex_.encode()):
+            with contextlib.suppress(OSError):
+                stat = path.stat()
+                if time.time() - stat.st_mtime > _GRACE_S:
+                    path.unlink()
+                    freed += stat.st_size
+    return freed
 
 
 def _remove_asides(folder: Path) -> int:

@@ -2,23 +2,26 @@
 
 A program, not a test module: it forks, which only a process without threads may do (a test worker has some).
 
-The build runs in a forked child that kills itself at its n-th write, rename, removal or row. What is checked afterwards: no action
-that had ended runs again, every output is whole, nothing else lies about.
+The build runs in a forked child that kills itself at its n-th effect: an action, a file that is opened, written (or half written),
+cut, synced, renamed or removed, a row, a commit. What is checked afterwards: no action that had ended runs again, every output is
+whole, nothing else lies about.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import diskcache
 import toy_rules
 
 from zerorepo.events import Event
+from zerorepo.store import Store
 from zerorepo.testing import RuleRunner
 
 TARGETS = """
@@ -53,12 +56,16 @@ class Killer:
         self.left = at
 
     def __call__(self) -> None:
-        self.left -= 1
-        if self.left == 0:
+        if self.is_now():
             os.kill(os.getpid(), signal.SIGKILL)
 
+    def is_now(self) -> bool:
+        """Whether this effect is the one."""
+        self.left -= 1
+        return self.left == 0
+
     def watch(self) -> None:
-        """Before each effect: files through the audit hook, rows of the stores and their commits through diskcache."""
+        """Before, after and within each effect: files through the audit hook and ``os``, rows and commits through the stores."""
         folders = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "os.utime")
 
         def hook(event: str, args: tuple[object, ...]) -> None:
@@ -68,17 +75,66 @@ class Killer:
                 self()
 
         sys.addaudithook(hook)
-        insert, update = diskcache.Cache._row_insert, diskcache.Cache._row_update
+        write = os.write
 
-        def counted(real: Callable[..., None]) -> Callable[..., None]:
-            def wrapped(*args: object) -> None:
-                self()
-                real(*args)
-                self()  # within the transaction: it must be rolled back
+        def torn(handle: int, data: bytes) -> int:
+            self()
+            if self.is_now():
+                write(handle, data[: len(data) // 2])
+                os.kill(os.getpid(), signal.SIGKILL)
+            count = write(handle, data)
+            self()
+            return count
 
-            return wrapped
+        os.write = torn
+        os.ftruncate, os.fsync = self.around(os.ftruncate), self.around(os.fsync)
+        os.rename, os.replace, os.unlink = (self.after(each) for each in (os.rename, os.replace, os.unlink))
+        connection = Store._con.fget
+        assert connection is not None
+        Store._con = property(lambda store: Counted(connection(store), self))  # type: ignore[assignment]
+        toy_rules.Cat.execute = self.within(toy_rules.Cat.execute)  # type: ignore[method-assign]
 
-        diskcache.Cache._row_insert, diskcache.Cache._row_update = counted(insert), counted(update)
+    def around(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*args: Any, **more: Any) -> Any:
+            self()
+            found = real(*args, **more)
+            self()
+            return found
+
+        return counted
+
+    def after(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*args: Any, **more: Any) -> Any:
+            found = real(*args, **more)
+            self()
+            return found
+
+        return counted
+
+    def within(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        async def counted(*args: Any) -> Any:
+            self()
+            found = await real(*args)
+            self()
+            return found
+
+        return counted
+
+
+class Counted:
+    """A connection of a store: before and after each statement that changes something, the commit among them."""
+
+    def __init__(self, real: Any, killer: Killer) -> None:
+        self._real = real
+        self._killer = killer
+
+    def execute(self, query: str, *args: Any) -> Any:
+        if query.startswith(("SELECT", "PRAGMA")):
+            return self._real.execute(query, *args)
+        return self._killer.around(self._real.execute)(query, *args)
+
+    def executemany(self, query: str, *args: Any) -> Any:
+        return self._killer.around(self._real.executemany)(query, *args)
 
 
 def build_in_child(runner: RuleRunner, at: int, log: Path) -> bool:
@@ -87,11 +143,11 @@ def build_in_child(runner: RuleRunner, at: int, log: Path) -> bool:
     if child == 0:
         code = 1
         try:
-            done = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            done, append = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), os.write
 
             def write(event: Event) -> None:
                 if event.kind == "action" and event.new == "done":
-                    os.write(done, f"{event.id}\n".encode())
+                    append(done, f"{event.id}\n".encode())
 
             Killer(at).watch()
             runner.build_ok(subscriber=write, jobs=1)
@@ -111,21 +167,26 @@ def everything(root: Path) -> set[str]:
     return {path for path in files if not any(path.startswith(each) for each in kept)}
 
 
-def check(runner: RuleRunner, log: Path, expected: dict[str, bytes], lock: bytes) -> None:
+def check(runner: RuleRunner, log: Path, expected: dict[str, bytes], lock: bytes, where: str) -> None:
     finished = set(log.read_text().split()) if log.exists() else set()
     run = runner.build_ok()
     executed = {event.id for event in run.events if event.kind == "action" and event.new == "done"}
-    assert not executed & finished
-    assert run.notes("edited output left alone") == []
-    assert runner.outputs() == expected
+    assert not executed & finished, where
+    assert run.notes("edited output left alone") == [], where
+    assert runner.outputs() == expected, where
     assert runner.read("toy.lock") == lock
-    assert everything(runner.root) == {*FILES, "toy.lock", *(f"out/{path}" for path in expected)}
-    assert runner.build_ok().ran == []
+    assert everything(runner.root) == {*FILES, "toy.lock", *(f"out/{path}" for path in expected)}, where
+    assert not [*(runner.root / ".zerorepo").rglob(".zr-*"), *(runner.root / ".zerorepo").rglob("journal-*")], where
+    assert runner.build_ok().ran == [], where
 
 
-def kill_at_every_effect(tmp_path: Path, after: str) -> None:
-    """``after`` is what came before the build that is killed, and perhaps what comes after."""
-    at, step = 1, 1 if os.environ.get("ZEROREPO_CRASH_ALL") else 3
+STRIDE = 11  # a prime, so that no scenario meets always the same kind of effect
+
+
+def kill_at_every_effect(tmp_path: Path, after: str) -> int:
+    """``after`` is what came before the build that is killed, and perhaps what comes after. Returns the number of effects."""
+    everywhere = bool(os.environ.get("ZEROREPO_CRASH_ALL"))
+    at, step = (1, 1) if everywhere else (1 + len(after) % STRIDE, STRIDE)
     while True:
         runner = RuleRunner(tmp_path / f"ws{at}", FILES, rule_sets=[toy_rules.RULE_SET])
         log = tmp_path / f"log{at}"
@@ -133,23 +194,27 @@ def kill_at_every_effect(tmp_path: Path, after: str) -> None:
             runner.build_ok()
             runner.write("zerorepo.toml", TARGETS.replace('"x"', '"z"').replace(":x", ":z"))
             runner.write("plan.txt", "p a a\nr a big")
-        elif after != "nothing":
+        elif after not in ("nothing", "nothing, killed again and again"):
             runner.build_ok()
             runner.write("a", "C")
             runner.write("plan.txt", "p a a\nr a")
         whole = build_in_child(runner, at, log)
+        if after.endswith("again and again"):
+            for part in (2, 3, 2):
+                build_in_child(runner, at // part + 1, log)
         if after == "a build, a kill and another edit":
             log.unlink(missing_ok=True)
             runner.write("a", "D")
         letter = runner.read("a")
         big = b"b" * 40_000
         expected = {"x": letter, "y": big + letter, "gen/p": letter * 2}
-        expected |= {"gen/q": letter + big} if after == "nothing" else {"gen/r": letter}
+        expected |= {"gen/q": letter + big} if after.startswith("nothing") else {"gen/r": letter}
         if after == "a build and renames":
             expected = {"z": letter, "y": big + letter, "gen/p": letter * 2, "gen/r": letter + big}
-        check(runner, log, expected, letter)
+        check(runner, log, expected, letter, f"killed at effect {at} after {after}")
+        shutil.rmtree(runner.root)
         if whole:
-            return
+            return at
         at += step
 
 
@@ -182,4 +247,4 @@ if __name__ == "__main__":
     if scenario == "at once":
         build_at_once(folder)
     else:
-        kill_at_every_effect(folder, scenario)
+        print(kill_at_every_effect(folder, scenario), "effects")

@@ -155,7 +155,7 @@ def test_a_source_that_is_gone_fails_its_target_and_says_where(toys: Callable[..
     error = run.error("//:x")
     assert isinstance(error, TargetFailed)
     assert (error.where, error.message) == (
-        f"{ADOPTED_NAME}:4",
+        f"{ADOPTED_NAME}:5",
         "The file `mine.txt` is gone, which stands for an output of `//:x`",
     )
     assert run.result.built.keys() == {parse_label("//:z")}
@@ -173,7 +173,7 @@ def test_an_adoption_of_a_label_that_is_gone_is_told_and_does_no_harm(toys: Call
     runner = toys(TARGETS, {**FILES, "mine": "m", ADOPTED_NAME: adopted("//:old", {"old": "mine"}, whole=True)})
     for _ in range(2):
         (note,) = runner.build_ok().notes("stale adoption")
-        assert (note.label, note.detail) == ("//:old", {"where": f"{ADOPTED_NAME}:4"})
+        assert (note.label, note.detail) == ("//:old", {"where": f"{ADOPTED_NAME}:5"})
 
 
 def test_a_target_of_an_expansion_can_be_adopted(toys: Callable[..., RuleRunner]) -> None:

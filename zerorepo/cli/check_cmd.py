@@ -6,6 +6,7 @@ from zerorepo.cas import BlobMissing, Cas
 from zerorepo.cli.common import emit, emit_json, load_workspace, many
 from zerorepo.errors import ExitCode
 from zerorepo.outputs import Condition, OutputTree
+from zerorepo.read_only_store import ReadOnlyStore
 from zerorepo.store import Store
 from zerorepo.upkeep import verify
 from zerorepo.workspace import Workspace
@@ -16,7 +17,8 @@ def run(*, repair: bool, as_json: bool) -> ExitCode:
     workspace = load_workspace()
     folder = workspace.cache_dir / str(workspace.cache.digest)
     resets: list[str] = []
-    shared, local = Store(folder, resets.append), Store(workspace.state_dir / "state", resets.append)
+    store = Store if repair else ReadOnlyStore
+    shared, local = store(folder, resets.append), store(workspace.state_dir / "state", resets.append)
     try:
         cas = Cas(shared, folder / "blobs", workspace.cache.digest)
         health = verify(shared, cas, repair=repair)
@@ -65,7 +67,7 @@ def _outputs(workspace: Workspace, local: Store, cas: Cas, *, repair: bool) -> t
 
 def _say(body: dict[str, object], wrong: list[str], *, repair: bool) -> None:
     kinds = (
-        ("stores_begun_anew", "begun anew"),
+        ("stores_begun_anew", "begun anew" if repair else "to begin anew"),
         ("removed", "removed" if repair else "damaged"),
         ("mended", "mended" if repair else "not in the index"),
         ("outputs_restored", "restored" if repair else "missing"),
@@ -85,7 +87,7 @@ def _say(body: dict[str, object], wrong: list[str], *, repair: bool) -> None:
             f"{many(len(wrong), 'thing')} mended; what was removed is made again when a build needs it ({counts} are well)"
         )
     else:
-        emit(f"{many(len(wrong), 'thing')} to mend (without --no-repair this does it); {counts} are well")
+        emit(f"{many(len(wrong), 'thing')} to mend, which `zerorepo check` does; {counts} are well")
 
 
 def _int(value: object) -> int:

@@ -32,10 +32,13 @@ def run(*, max_size: str | None, unused_days: float | None, as_json: bool) -> Ex
             {"removed": freed.rows, "freed_bytes": max(0, before - after), "size_bytes": after, "folder": str(folder)}
         )
     else:
-        emit(
-            f"removed {many(freed.rows, 'entry', 'entries')}; the cache holds {ByteSize(after).human_readable(decimal=True)}"
-        )
+        less = f" ({_shown(before - after)})" if before > after else ""
+        emit(f"removed {many(freed.rows, 'entry', 'entries')}{less}; the cache holds {_shown(after)}")
     return ExitCode.OK
+
+
+def _shown(size: int) -> str:
+    return ByteSize(size).human_readable(decimal=True)
 
 
 def _size(text: str) -> int:

@@ -156,7 +156,8 @@ class LocalExecutor:
                     if not durable or self._claims.take(_claim(key)):
                         return await self._run_here(action, encoded, context, unit)
                 # Somebody else is running it; the slot is for others while we wait.
-                if not await self._elsewhere(key) and use_cache and (found := self._cache.get(action, key)):
+                await self._elsewhere(key)
+                if use_cache and (found := self._found_late(action, key)):
                     return await self._hit(unit, action, context, found)
         except (BuildStopped, BlobMissing) as error:  # a lost input is made again, and then this is asked for anew
             transition(self.events, unit, State.SKIPPED, why=error.message)
@@ -186,8 +187,7 @@ class LocalExecutor:
         """Execute under our claim, and let go of it when others can see the result."""
         key, began, durable = context.key, time.monotonic(), type(action).cache is CachePolicy.DURABLE
         try:
-            look = durable and not context.refreshing and not self._claims.alone()
-            if look and (found := self._cache.get(action, key)):
+            if durable and not context.refreshing and (found := self._found_late(action, key)):
                 # It was finished between our look and our claim.
                 return await self._hit(unit, action, context, found)
             transition(self.events, unit, State.RUNNING)
@@ -202,16 +202,20 @@ class LocalExecutor:
         transition(self.events, unit, State.DONE, meters=meters)
         return Ran(key, settled, False)
 
-    async def _elsewhere(self, key: Digest) -> bool:
-        """Wait until nobody else has claimed an action; whether the build is stopping."""
+    def _found_late(self, action: Action, key: Digest) -> CachedResult | None:
+        """The result if another process has come by it meanwhile, and be it one that was killed right then."""
+        self._store.catch_up()
+        return self._cache.get(action, key)
+
+    async def _elsewhere(self, key: Digest) -> None:
+        """Wait until nobody else has claimed an action, or the build is stopping."""
         pause = 0.005
         while not self._scheduler.stopping:
             if self._claims.take(_claim(key)):
                 self._claims.release(_claim(key))
-                break
+                return
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, 0.1)
-        return self._scheduler.stopping
 
     async def _execute(self, action: Action, context: LocalActionContext) -> tuple[ActionResult, str, dict[str, float]]:
         started = time.monotonic()
