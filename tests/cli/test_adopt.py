@@ -114,9 +114,9 @@ def test_what_was_adopted_is_listed_and_can_be_undone(ws: Command) -> None:
     ws("adopt", "//:x")
     assert ws("adopt", "--list").out == "//:x  deep/x.txt <- adopted/deep/x.txt\n"
     ws.write("zerorepo.toml", PLUGINS + TARGETS.replace('name = "x"', 'name = "w"').replace(":x", ":w"))
-    assert f"there is no such target, {RECORD}:4" in ws("adopt", "--list").out
+    assert f"there is no such target, {RECORD}:5" in ws("adopt", "--list").out
     stale = ws("build", "--json")
-    assert stale.json()["stale_adoptions"] == [{"label": "//:x", "where": f"{RECORD}:4"}]
+    assert stale.json()["stale_adoptions"] == [{"label": "//:x", "where": f"{RECORD}:5"}]
     assert "zerorepo adopt --undo //:x" in stale.err
     undone = ws("adopt", "--undo", "//:x")
     assert (undone.code, undone.out) == (0, "//:x is made by its rule again\n")

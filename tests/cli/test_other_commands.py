@@ -192,6 +192,6 @@ def test_explain_tells_of_an_adoption(ws: Command) -> None:
     ws.write("out/x", "mine")
     ws("adopt", "//:x")
     text = ws("explain", "//:x").out
-    assert "  x was adopted: its source is adopted/x (zerorepo.adopted.toml:4)\n" in text
+    assert "  x was adopted: its source is adopted/x (zerorepo.adopted.toml:5)\n" in text
     assert "because attribute adopted" in text
     assert ws("explain", "//:x", "--json").json()["adopted"]["files"] == {"x": "adopted/x"}
