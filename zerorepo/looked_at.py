@@ -21,8 +21,8 @@ from zerorepo.adoption import ADOPTED_NAME
 from zerorepo.buildfile import BUILD_NAME, package_folders
 from zerorepo.engine import BuildResult, Engine
 from zerorepo.label import Label
+from zerorepo.rows import GENERATION
 from zerorepo.settled import States, Unsettled
-from zerorepo.store import GENERATION
 from zerorepo.workspace import CONFIG_NAME, STATE_NAME, Workspace
 
 

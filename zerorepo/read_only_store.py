@@ -12,8 +12,9 @@ from pathlib import Path
 from diskcache.core import DBNAME
 
 from zerorepo.journal import UnknownFormat, pending
+from zerorepo.rows import GET, SCHEMA_KEY, SCHEMA_VERSION, BytesDisk, Report, newer, refuse_newer
 from zerorepo.salvage import check_sum
-from zerorepo.store import GET, MARK, SCHEMA_KEY, SCHEMA_VERSION, BytesDisk, Report, Store, newer, refuse_newer
+from zerorepo.store import MARK, Store
 
 
 class ReadOnlyStore(Store):

@@ -1,8 +1,8 @@
-"""A persistent map from short byte keys to bytes, on ``diskcache``: the ground under CAS, action cache, traces and state.
+"""A persistent map from short byte keys to bytes: the ground under CAS, action cache, traces and state.
 
-Bytes only: a row that would need unpickling is refused, so a cache from a stranger cannot run code. Several processes may use
-one store at once (SQLite in WAL mode). A *batched* store, that of a build, writes what is put to its ``journal`` at once and to
-the database by the hundred: durable like the other, at a tenth of the price. Knows nothing of what the bytes mean.
+Several processes may use one store at once (SQLite in WAL mode). A *batched* store, that of a build, writes what is put to its
+``journal`` at once and to the database by the hundred: durable like the other, at a tenth of the price. Knows nothing of what the
+bytes mean.
 """
 
 from __future__ import annotations
@@ -10,66 +10,23 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import diskcache
-from diskcache.core import DBNAME, MODE_BINARY, MODE_RAW
 
-from zerorepo.claims import Claims
 from zerorepo.errors import EnvironmentFailure
 from zerorepo.journal import Journal, UnknownFormat, abandoned, journals, pending
-from zerorepo.salvage import check_sum, salvage
+from zerorepo.rows import GENERATION, SCHEMA_KEY, SCHEMA_VERSION, Report, Rows, after, newer
 
-SCHEMA_VERSION = 2
-SCHEMA_KEY = b"zerorepo-schema"
 MARK = b"zerorepo-journal:"
-_FORGOTTEN_BY = {1: (b"t", b"l", b"s")}
-"""Schema version to the prefixes of rows whose form changed after it. Results and blobs, which cost money, are kept."""
-
-GENERATION = "generation"
-"""A file beside the database that is gone when something was taken from the store: then what was seen of it counts no more."""
-
 _BATCH_ROWS = 500
 _BATCH_BYTES = 4 << 20
-_ANEW = b"begin anew"
-_ANEW_S = 30.0
 _QUIET_NS = 50_000_000  # a change of a folder within one tick of the kernel's clock does not show
-_TOUCH_S = 24 * 3600.0  # as ``relatime`` does: when a row was last used is noted once a day
-
-_UPSERT = (
-    "INSERT OR REPLACE INTO Cache(key, raw, store_time, expire_time, access_time, access_count, tag, size, mode, filename, value)"
-    " VALUES (?, 1, ?, NULL, ?, 0, ?, ?, 1, NULL, ?)"
-)
-GET = "SELECT mode, filename, value, access_time, tag FROM Cache WHERE key = ? AND raw = 1"
-
-Report = Callable[[str], None]
 
 
-class BytesDisk(diskcache.Disk):  # type: ignore[misc]
-    """diskcache's storage, restricted to bytes."""
-
-    def put(self, key: Any) -> tuple[Any, bool]:
-        return sqlite3.Binary(key), True
-
-    def get(self, key: Any, raw: bool) -> bytes:
-        return bytes(key)
-
-    def store(self, value: Any, read: bool, key: Any = None) -> Any:
-        if not isinstance(value, bytes):
-            raise TypeError("a store holds bytes only")
-        return super().store(value, read, key)
-
-    def fetch(self, mode: int, filename: str | None, value: Any, read: bool) -> Any:
-        if mode not in (MODE_RAW, MODE_BINARY):
-            raise ValueError("a row of this store is not bytes")
-        return super().fetch(mode, filename, value, read)
-
-
-class Store:
+class Store(Rows):
     """One store in one folder. ``get`` of an unreadable row answers None, as if it had never been written.
 
     A damaged database is set aside and begun anew with what is whole of it, and ``report`` hears of it. A damaged row is forgotten,
@@ -81,22 +38,15 @@ class Store:
     def __init__(
         self, folder: Path, report: Report | None = None, *, batched: bool = False, damaged: Report | None = None
     ) -> None:
-        self.folder = folder
-        self._report = report
+        super().__init__(folder, report)
         self._damaged = damaged
-        self._cache: Any = None
-        self._inode: int | None = None
         self._company = True
         self._scanned_ns = 0
-        self._guard = threading.RLock()
         self._pending: dict[bytes, bytes | None] = {}
         self._with_next: dict[bytes, bytes | None] = {}
-        self._sizes: dict[bytes, int] = {}
-        self._used: set[bytes] = set()
         self._since = 0.0
         self._finished: list[bytes] = []
         self._journal: Journal | None = None
-        self._claims: Claims | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
             try:
@@ -113,20 +63,7 @@ class Store:
                 hint="check the folder's permissions and free space; deleting it loses only cached work",
             ) from error
 
-    def _open(self) -> None:
-        self._inode = _inode(self.folder / DBNAME)
-        self._cache = diskcache.Cache(
-            str(self.folder), disk=BytesDisk, eviction_policy="none", cull_limit=0, size_limit=1 << 62
-        )
-        self._inode = self._inode or _inode(self.folder / DBNAME)
-        self._thread, self._own = threading.get_ident(), self._cache._con
-        found = self._select(SCHEMA_KEY)
-        if found is None:
-            self._cache.set(SCHEMA_KEY, b"%d" % SCHEMA_VERSION)
-        else:
-            refuse_newer(found, self.folder)
-            if int(found) < SCHEMA_VERSION:
-                self._migrate(int(found))
+    def _opened(self) -> None:
         self._take_in()
 
     def _take_in(self) -> None:
@@ -162,69 +99,6 @@ class Store:
             found.append(self._select(key))  # what was pending a moment ago is here by now
         return [value for value in found if value is not None]
 
-    def _migrate(self, version: int) -> None:
-        with self._transaction() as con:
-            for older in range(version, SCHEMA_VERSION):
-                for prefix in _FORGOTTEN_BY.get(older, (b"",)):
-                    con.execute("DELETE FROM Cache WHERE key >= ? AND key < ?", (prefix, _after(prefix)))
-            version_now = b"%d" % SCHEMA_VERSION
-            con.execute(_UPSERT, (SCHEMA_KEY, 0.0, 0.0, check_sum(SCHEMA_KEY, version_now), 0, version_now))
-
-    def _begin_anew(self, error: sqlite3.DatabaseError) -> None:
-        # OperationalError is a full disk, a lock or a permission: the database itself is well.
-        if isinstance(error, sqlite3.OperationalError):
-            raise error
-        if self._cache is not None:
-            self._cache.close()
-        saved = 0
-        self.claims.take_soon(_ANEW, _ANEW_S)
-        try:
-            if _inode(self.folder / DBNAME) != self._inode:
-                self._open()  # another process has done it
-                return
-            (self.folder / GENERATION).unlink(missing_ok=True)
-            aside = f"{DBNAME}.damaged-{time.time_ns()}"
-            for suffix in ("", "-wal"):
-                with contextlib.suppress(FileNotFoundError):
-                    (self.folder / (DBNAME + suffix)).rename(self.folder / (aside + suffix))
-            (self.folder / f"{DBNAME}-shm").unlink(missing_ok=True)
-            self._open()
-            now = time.time()
-            with self._transaction() as con:
-                for key, value, size in salvage(self.folder / aside):
-                    if not key.startswith(b"zerorepo-"):
-                        con.execute(_UPSERT, (key, now, now, check_sum(key, value), size, value))
-                        saved += 1
-        finally:
-            self.claims.release(_ANEW)
-        if self._report:
-            self._report(
-                f"the store {self.folder} was damaged ({error}); it begins anew with the {saved} entries that could be read,"
-                f" and the damaged one is kept as {aside}"
-            )
-
-    @property
-    def _con(self) -> Any:
-        """The connection; diskcache's own look-up, which asks for the process number each time, for other threads only."""
-        return self._own if threading.get_ident() == self._thread else self._cache._con
-
-    # --- reading
-
-    def _select(self, key: bytes) -> bytes | None:
-        row = self._con.execute(GET, (key,)).fetchone()
-        if row is None:
-            return None
-        mode, filename, value, used, tag = row
-        if abs(time.time() - (used or 0.0)) > _TOUCH_S:  # also one of a clock that went wrong
-            self._used.add(key)
-        if mode == MODE_RAW and filename is None and isinstance(value, bytes):
-            if tag is None or tag == check_sum(key, value):  # rows of the first version have none
-                return value
-            self._discard(key)
-            return None
-        value = self._cache.disk.fetch(mode, filename, value, False)
-        return value if isinstance(value, bytes) else None
-
     def get(self, key: bytes) -> bytes | None:
         """The value, or None."""
         if key in self._pending:
@@ -248,24 +122,10 @@ class Store:
         """Whether there is a value."""
         return self.get(key) is not None
 
-    def _rows(self, query: str, args: tuple[Any, ...] = ()) -> list[Any]:
-        """Answer of a query over many rows. EnvironmentFailure when the disk refuses."""
-        try:
-            try:
-                return list(self._con.execute(query, args).fetchall())
-            except sqlite3.DatabaseError as error:
-                with self._guard:
-                    self._begin_anew(error)
-                return list(self._con.execute(query, args).fetchall())
-        except sqlite3.Error as error:
-            raise EnvironmentFailure(
-                f"Cannot read the store: {error}", where=str(self.folder), hint="check the folder's permissions"
-            ) from error
-
     def keys(self, prefix: bytes = b"") -> list[bytes]:
         """Every key that starts with ``prefix``, sorted."""
         self.flush()
-        rows = self._rows("SELECT key FROM Cache WHERE key >= ? AND key < ? ORDER BY key", (prefix, _after(prefix)))
+        rows = self._rows("SELECT key FROM Cache WHERE key >= ? AND key < ? ORDER BY key", (prefix, after(prefix)))
         return [key for row in rows if not (key := bytes(row[0])).startswith(b"zerorepo-")]
 
     def size(self) -> int:
@@ -290,8 +150,6 @@ class Store:
         for key, size in rows:
             if not bytes(key).startswith(b"zerorepo-"):
                 yield bytes(key), int(size)
-
-    # --- writing
 
     def put(self, key: bytes, value: bytes, *, stands_for: int = 0) -> None:
         """Store durably: after this returns, a killed process loses nothing. EnvironmentFailure when the disk refuses.
@@ -360,41 +218,6 @@ class Store:
                     self.claims.release(name)
                 self._finished.clear()
 
-    def _commit(self, *parts: Mapping[bytes, bytes | None]) -> None:
-        rows = {key: value for part in parts for key, value in part.items()}
-        try:
-            self._commit_once(rows)
-        except sqlite3.DatabaseError as error:
-            self._begin_anew(error)
-            self._commit_once(rows)
-
-    def _commit_once(self, rows: Mapping[bytes, bytes | None]) -> None:
-        now = time.time()
-        puts = [
-            (key, now, now, check_sum(key, value), self._sizes.get(key, 0), value)
-            for key, value in rows.items()
-            if value is not None
-        ]
-        with self._transaction() as con:
-            con.executemany(_UPSERT, puts)
-            con.executemany("DELETE FROM Cache WHERE key = ?", [(k,) for k, v in rows.items() if v is None])
-        if self._sizes:
-            for key in rows:
-                self._sizes.pop(key, None)
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[Any]:
-        # Without diskcache's own retry: it would try forever on a full disk. SQLite itself waits for a lock.
-        con = self._con
-        con.execute("BEGIN IMMEDIATE")
-        try:
-            yield con
-            con.execute("COMMIT")
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                con.execute("ROLLBACK")
-            raise
-
     def _failure(self, error: Exception) -> EnvironmentFailure:
         return EnvironmentFailure(
             f"Cannot write to the store: {error or 'it is locked, read-only, or the disk is full'}",
@@ -420,15 +243,6 @@ class Store:
         self._cache.clear()
         self._cache.set(SCHEMA_KEY, b"%d" % SCHEMA_VERSION)
 
-    # --- together with other processes
-
-    @property
-    def claims(self) -> Claims:
-        """Names that one process holds at a time among all that use this store."""
-        if self._claims is None:
-            self._claims = Claims(self.folder)
-        return self._claims
-
     def finish(self, name: bytes, *, now: bool = False) -> None:
         """Let go of a claim once what was put under it can be seen by others; ``now`` brings that about."""
         self._finished.append(name)
@@ -448,13 +262,6 @@ class Store:
                     self._claims = None
                 self._cache.close()
 
-    def _touch(self) -> None:
-        if self._used:
-            now = time.time()
-            with contextlib.suppress(sqlite3.Error), self._transaction() as con:  # when a row was used is no result
-                con.executemany("UPDATE Cache SET access_time = ? WHERE key = ?", [(now, key) for key in self._used])
-            self._used.clear()
-
     def _close_journal(self) -> None:
         if self._journal is None:
             return
@@ -467,32 +274,8 @@ class Store:
             con.execute("DELETE FROM Cache WHERE key = ?", (MARK + journal.name.encode(),))
 
 
-def _after(prefix: bytes) -> bytes:
-    """The least key above every one that starts with ``prefix``."""
-    return prefix + b"\xff" * 8
-
-
-def refuse_newer(found: bytes, folder: Path) -> None:
-    """EnvironmentFailure when a schema version is one that this version does not know."""
-    if not found.isdigit() or int(found) > SCHEMA_VERSION:
-        raise newer(folder)
-
-
-def newer(folder: Path) -> EnvironmentFailure:
-    """What refuses a store of a later version."""
-    return EnvironmentFailure(
-        "The store was written by a newer ZeroRepo",
-        where=str(folder),
-        hint="use that version, or another [cache] dir",
-    )
-
-
 def _is_read_only(folder: Path) -> bool:
     return folder.is_dir() and not os.access(folder, os.W_OK)
 
 
-def _inode(path: Path) -> int | None:
-    try:
-        return path.stat().st_ino
-    except OSError:
-        return None
+__all__ = ["MARK", "Report", "Store"]

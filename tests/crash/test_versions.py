@@ -13,7 +13,8 @@ from command import Command
 from zerorepo.errors import EnvironmentFailure
 from zerorepo.journal import Journal
 from zerorepo.read_only_store import ReadOnlyStore
-from zerorepo.store import SCHEMA_KEY, SCHEMA_VERSION, Store
+from zerorepo.rows import SCHEMA_KEY, SCHEMA_VERSION
+from zerorepo.store import Store
 from zerorepo.testing import RuleRunner
 
 GOLDEN = Path(__file__).parents[1] / "golden/store_v1.sql"
