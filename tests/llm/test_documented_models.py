@@ -24,7 +24,7 @@ def test_the_settings_shown_are_valid_and_mean_what_is_said() -> None:
     settings = LLMSettings.model_validate(tomllib.loads(block)["llm"])
     assert model_of(settings, "strong", "plan") == "anthropic/claude-sonnet-4-5"
     assert fallbacks_of(settings, "strong", "plan") == ("openai/gpt-4o",)
-    assert model_of(settings, "strong", "implement").startswith("bedrock/")
+    assert model_of(settings, "strong", "node_code").startswith("bedrock/")
     assert settings.providers["lab"].kind == "openai"
     assert settings.budget.workspace_tokens == 50_000_000
 
