@@ -32,6 +32,8 @@ class Command:
 
     def __init__(self, root: Path, targets: str = "", files: dict[str, str] | None = None) -> None:
         self.root = root
+        self.at_once = False
+        """Whether ``write`` puts a whole file in place at one moment."""
         places = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
         self.env = {**os.environ, "PYTHONPATH": places, "NO_COLOR": "1", "PYTHONWARNINGS": "default"}
         root.mkdir(parents=True, exist_ok=True)
@@ -40,8 +42,14 @@ class Command:
 
     def write(self, path: str, text: str) -> None:
         """Write a file of the workspace."""
-        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
-        (self.root / path).write_text(text)
+        target = self.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not self.at_once:
+            target.write_text(text)
+            return
+        beside = self.root.parent / "being-written"
+        beside.write_text(text)
+        beside.replace(target)
 
     def argv(self, *args: str) -> list[str]:
         """The command line."""

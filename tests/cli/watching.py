@@ -36,6 +36,8 @@ class Watching:
     def __init__(
         self, command: Command, *args: str, env: dict[str, str] | None = None, prefix: tuple[str, ...] = ()
     ) -> None:
+        # A file that is emptied and then written is two changes to whoever happens to look between.
+        command.at_once = True
         self.lines: list[str] = []
         self._new: queue.Queue[str | None] = queue.Queue()
         self.process: subprocess.Popen[str] = subprocess.Popen(
