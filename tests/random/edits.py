@@ -100,9 +100,10 @@ class Edits(RuleBasedStateMachine):
     @rule(number=d.index, other=d.index, then=d.demands)
     def rename_a_source(self, number: int, other: int, then: d.Demand) -> None:
         kind = d.TEXTFILES if number < 8 else d.GLOBBED
-        old, new = self._pick(kind, number), self._pick(kind, other)
-        if old in self.world.sources and new not in self.world.sources:
-            self.world.rename_source(old, new)
+        there = [path for path in kind if path in self.world.sources]
+        free = [path for path in kind if path not in self.world.sources]
+        if there and free:
+            self.world.rename_source(self._pick(there, number), self._pick(free, other))
         self.build(then)
 
     @rule(text=st.none() | d.texts, then=d.demands)
@@ -138,7 +139,8 @@ class Edits(RuleBasedStateMachine):
 
     @rule(number=d.index, draft=d.drafts, then=d.demands)
     def add_or_change_a_target(self, number: int, draft: d.Draft, then: d.Demand) -> None:
-        name = self._pick([*d.BASES, *d.TOPS], number)
+        there = list(self.world.targets)
+        name = self._pick(there[::-1] if number < 7 and there else [*d.BASES, *d.TOPS], number)
         if name not in self.world.targets:
             self.world.drop_references(name)  # those that dangled: they could close a circle now
         if name in d.BASES:
@@ -150,17 +152,20 @@ class Edits(RuleBasedStateMachine):
 
     @rule(number=d.index, tidy=st.booleans(), then=d.demands)
     def remove_a_target(self, number: int, tidy: bool, then: d.Demand) -> None:
-        name = self._pick([*d.BASES, *d.TOPS], number)
-        self.world.targets.pop(name, None)
-        if tidy:
-            self.world.drop_references(name)
+        if self.world.targets:
+            name = self._pick(list(self.world.targets)[::-1], number)
+            del self.world.targets[name]
+            if tidy:
+                self.world.drop_references(name)
         self.build(then)
 
     @rule(number=d.index, other=d.index, then=d.demands)
     def rename_a_target(self, number: int, other: int, then: d.Demand) -> None:
         kind = d.BASES if number < 3 else d.TOPS
-        old, new = self._pick(kind, number), self._pick(kind, other)
-        if old in self.world.targets and new not in self.world.targets:
+        there = [name for name in kind if name in self.world.targets]
+        free = [name for name in kind if name not in self.world.targets]
+        if there and free:
+            old, new = self._pick(there, number), self._pick(free, other)
             self.world.drop_references(new)
             self.world.rename_target(old, new)
         self.build(then)
