@@ -106,12 +106,13 @@ class Edits(RuleBasedStateMachine):
             self.world.rename_source(self._pick(there, number), self._pick(free, other))
         self.build(then)
 
-    @rule(text=st.none() | d.texts, then=d.demands)
-    def add_or_remove_the_optional_file(self, text: str | None, then: d.Demand) -> None:
-        self.world.sources.pop("opt", None)
-        if text is not None:
-            self.world.sources["opt"] = text
-        self.build(then)
+    @rule(number=d.index, text=d.texts, then=d.demands)
+    def add_or_remove_an_optional_file(self, number: int, text: str, then: d.Demand) -> None:
+        path = self._pick(["opt", "opt", "d/x0.txt"], number)
+        for _ in range(2):
+            if self.world.sources.pop(path, None) is None:
+                self.world.sources[path] = text
+            self.build(then)
 
     @rule(number=d.index, text=d.lists, then=d.demands)
     def change_a_list_of_labels(self, number: int, text: str, then: d.Demand) -> None:
@@ -170,6 +171,16 @@ class Edits(RuleBasedStateMachine):
             self.world.rename_target(old, new)
         self.build(then)
 
+    @rule(number=d.index, other=d.index, then=d.demands)
+    def move_an_output(self, number: int, other: int, then: d.Demand) -> None:
+        tops = [mix for name, mix in self.world.targets.items() if name in d.TOPS]
+        for _ in range(2 if tops else 0):
+            self.build(then)
+            taken = {mix.out for mix in tops} - {""}
+            free = [out for out in sorted(set(d.OUTS)) if out not in taken]
+            self._pick(tops, number).out = self._pick(free, other)
+        self.build(then)
+
     @rule(number=d.index, note=st.sampled_from(["", "a", "b"]), then=d.demands)
     def change_what_is_cosmetic(self, number: int, note: str, then: d.Demand) -> None:
         if self.world.targets:
@@ -188,12 +199,12 @@ class Edits(RuleBasedStateMachine):
         self.world = copy.deepcopy(self._pick(self.past, number))
         self.build(demand)
 
-    @rule(number=d.index, others=st.lists(d.texts, min_size=1, max_size=3), demand=d.demands)
+    @rule(number=d.index, others=st.lists(d.good_texts, min_size=2, max_size=4, unique=True), demand=d.demands)
     def go_there_and_back(self, number: int, others: list[str], demand: d.Demand) -> None:
         path = self._pick(d.TEXTFILES[:4], number)
         if path in self.world.sources:
             here = self.world.sources[path]
-            for text in [*others, here]:
+            for text in [here, *others, here]:
                 self.world.sources[path] = text
                 self.build(demand)
 
