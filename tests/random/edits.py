@@ -21,7 +21,6 @@ import mix_rules
 from busy import ROOT, Busy, Grow, package_of
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
-from losing import lose
 from memory import Folder, Memory
 from world import World
 
@@ -181,6 +180,23 @@ class Edits(RuleBasedStateMachine):
             self._pick(tops, number).out = self._pick(free, other)
         self.build(then)
 
+    @rule(number=d.index, other=d.index, jobs=st.integers(1, 4), together=st.booleans())
+    def hand_an_output_over(self, number: int, other: int, jobs: int, together: bool) -> None:
+        """What one target wrote another one writes from now on; both are built, the new owner first."""
+        names = [name for name in self.world.targets if name in d.TOPS]
+        if len(names) > 1:
+            old = self._pick(names, number)
+            new = self._pick([name for name in names if name != old], other)
+            for mix in self.world.targets.values():
+                mix.out = "" if mix.out == "o/handed" else mix.out
+            self.world.targets[old].out, self.world.targets[new].out = "o/handed", ""
+            self.build(d.Demand("all", [0], None, jobs, True, False))
+            self.world.targets[old].out, self.world.targets[new].out = "", "o/handed"
+            known = sorted(Busy(self.world).targets)
+            for name in [] if together else [new, old]:
+                self.build(d.Demand("some", [known.index(f"//:{name}")], None, jobs, True, False))
+            self.build(d.Demand("all", [0], None, jobs, True, False))
+
     @rule(number=d.index, note=st.sampled_from(["", "a", "b"]), then=d.demands)
     def change_what_is_cosmetic(self, number: int, note: str, then: d.Demand) -> None:
         if self.world.targets:
@@ -338,34 +354,3 @@ class Edits(RuleBasedStateMachine):
             if not getattr(error, "__notes__", None):
                 error.add_note("The program that leads here:\n\n" + HEAD + "\n".join(self.program) + "\n")
             raise
-
-
-class LossyEdits(Edits):
-    """The cache loses parts too. Whole kinds lost: the minimum is still known. Else only results and verdicts are."""
-
-    @rule(
-        kinds=st.sets(st.sampled_from(["traces", "actions", "blobs"]), min_size=1),
-        every=st.integers(1, 3),
-        how=st.sampled_from(["delete", "damage"]),
-        then=st.none() | d.demands,
-    )
-    def lose_a_part_of_the_cache(self, kinds: set[str], every: int, how: str, then: d.Demand | None) -> None:
-        self.lose(sorted(kinds), every, how)
-        self.build(then)
-
-    @rule(
-        kinds=st.sampled_from([["traces"], ["actions"], ["actions", "traces"]]),
-        how=st.sampled_from(["delete", "damage"]),
-    )
-    def lose_all_of_a_kind(self, kinds: list[str], how: str) -> None:
-        self.lose(kinds, 1, how)
-
-    def lose(self, kinds: list[str], every: int, how: str) -> None:
-        self.memory.lose(kinds, every)
-        self.do(f"lose(runner, {kinds!r}, {every}, {how!r})", lambda: lose(self.runner, kinds, every, how))
-
-
-class ForgetfulEdits(LossyEdits):
-    """Only whole kinds are lost, so that the minimum is always known."""
-
-    lose_a_part_of_the_cache = None  # type: ignore[assignment]
