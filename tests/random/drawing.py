@@ -24,6 +24,7 @@ RENAMED_DECLARED = {"g0": "g2", "g1": "g0", "h0": "h1", "k0": "k1", "n0": "n1", 
 OUTS = ["", "", "o/a", "o/b", "o/in/c"]
 
 texts = st.sampled_from(["A", "", "AB", "AC", "B", "BA", "C", "A\n", "!fail", "!transient"])
+good_texts = st.sampled_from(["A", "", "AB", "AC", "B", "BA", "C", "A\n"])
 index = st.integers(0, 11)
 few = st.lists(index, max_size=2)
 

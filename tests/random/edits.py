@@ -21,7 +21,6 @@ import mix_rules
 from busy import ROOT, Busy, Grow, package_of
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
-from losing import lose
 from memory import Folder, Memory
 from world import World
 
@@ -100,17 +99,19 @@ class Edits(RuleBasedStateMachine):
     @rule(number=d.index, other=d.index, then=d.demands)
     def rename_a_source(self, number: int, other: int, then: d.Demand) -> None:
         kind = d.TEXTFILES if number < 8 else d.GLOBBED
-        old, new = self._pick(kind, number), self._pick(kind, other)
-        if old in self.world.sources and new not in self.world.sources:
-            self.world.rename_source(old, new)
+        there = [path for path in kind if path in self.world.sources]
+        free = [path for path in kind if path not in self.world.sources]
+        if there and free:
+            self.world.rename_source(self._pick(there, number), self._pick(free, other))
         self.build(then)
 
-    @rule(text=st.none() | d.texts, then=d.demands)
-    def add_or_remove_the_optional_file(self, text: str | None, then: d.Demand) -> None:
-        self.world.sources.pop("opt", None)
-        if text is not None:
-            self.world.sources["opt"] = text
-        self.build(then)
+    @rule(number=d.index, text=d.texts, then=d.demands)
+    def add_or_remove_an_optional_file(self, number: int, text: str, then: d.Demand) -> None:
+        path = self._pick(["opt", "opt", "d/x0.txt"], number)
+        for _ in range(2):
+            if self.world.sources.pop(path, None) is None:
+                self.world.sources[path] = text
+            self.build(then)
 
     @rule(number=d.index, text=d.lists, then=d.demands)
     def change_a_list_of_labels(self, number: int, text: str, then: d.Demand) -> None:
@@ -138,7 +139,8 @@ class Edits(RuleBasedStateMachine):
 
     @rule(number=d.index, draft=d.drafts, then=d.demands)
     def add_or_change_a_target(self, number: int, draft: d.Draft, then: d.Demand) -> None:
-        name = self._pick([*d.BASES, *d.TOPS], number)
+        there = list(self.world.targets)
+        name = self._pick(there[::-1] if number < 7 and there else [*d.BASES, *d.TOPS], number)
         if name not in self.world.targets:
             self.world.drop_references(name)  # those that dangled: they could close a circle now
         if name in d.BASES:
@@ -150,20 +152,50 @@ class Edits(RuleBasedStateMachine):
 
     @rule(number=d.index, tidy=st.booleans(), then=d.demands)
     def remove_a_target(self, number: int, tidy: bool, then: d.Demand) -> None:
-        name = self._pick([*d.BASES, *d.TOPS], number)
-        self.world.targets.pop(name, None)
-        if tidy:
-            self.world.drop_references(name)
+        if self.world.targets:
+            name = self._pick(list(self.world.targets)[::-1], number)
+            del self.world.targets[name]
+            if tidy:
+                self.world.drop_references(name)
         self.build(then)
 
     @rule(number=d.index, other=d.index, then=d.demands)
     def rename_a_target(self, number: int, other: int, then: d.Demand) -> None:
         kind = d.BASES if number < 3 else d.TOPS
-        old, new = self._pick(kind, number), self._pick(kind, other)
-        if old in self.world.targets and new not in self.world.targets:
+        there = [name for name in kind if name in self.world.targets]
+        free = [name for name in kind if name not in self.world.targets]
+        if there and free:
+            old, new = self._pick(there, number), self._pick(free, other)
             self.world.drop_references(new)
             self.world.rename_target(old, new)
         self.build(then)
+
+    @rule(number=d.index, other=d.index, then=d.demands)
+    def move_an_output(self, number: int, other: int, then: d.Demand) -> None:
+        tops = [mix for name, mix in self.world.targets.items() if name in d.TOPS]
+        for _ in range(2 if tops else 0):
+            self.build(then)
+            taken = {mix.out for mix in tops} - {""}
+            free = [out for out in sorted(set(d.OUTS)) if out not in taken]
+            self._pick(tops, number).out = self._pick(free, other)
+        self.build(then)
+
+    @rule(number=d.index, other=d.index, jobs=st.integers(1, 4), together=st.booleans())
+    def hand_an_output_over(self, number: int, other: int, jobs: int, together: bool) -> None:
+        """What one target wrote another one writes from now on; both are built, the new owner first."""
+        names = [name for name in self.world.targets if name in d.TOPS]
+        if len(names) > 1:
+            old = self._pick(names, number)
+            new = self._pick([name for name in names if name != old], other)
+            for mix in self.world.targets.values():
+                mix.out = "" if mix.out == "o/handed" else mix.out
+            self.world.targets[old].out, self.world.targets[new].out = "o/handed", ""
+            self.build(d.Demand("all", [0], None, jobs, True, False))
+            self.world.targets[old].out, self.world.targets[new].out = "", "o/handed"
+            known = sorted(Busy(self.world).targets)
+            for name in [] if together else [new, old]:
+                self.build(d.Demand("some", [known.index(f"//:{name}")], None, jobs, True, False))
+            self.build(d.Demand("all", [0], None, jobs, True, False))
 
     @rule(number=d.index, note=st.sampled_from(["", "a", "b"]), then=d.demands)
     def change_what_is_cosmetic(self, number: int, note: str, then: d.Demand) -> None:
@@ -183,12 +215,12 @@ class Edits(RuleBasedStateMachine):
         self.world = copy.deepcopy(self._pick(self.past, number))
         self.build(demand)
 
-    @rule(number=d.index, others=st.lists(d.texts, min_size=1, max_size=3), demand=d.demands)
+    @rule(number=d.index, others=st.lists(d.good_texts, min_size=2, max_size=4, unique=True), demand=d.demands)
     def go_there_and_back(self, number: int, others: list[str], demand: d.Demand) -> None:
         path = self._pick(d.TEXTFILES[:4], number)
         if path in self.world.sources:
             here = self.world.sources[path]
-            for text in [*others, here]:
+            for text in [here, *others, here]:
                 self.world.sources[path] = text
                 self.build(demand)
 
@@ -322,34 +354,3 @@ class Edits(RuleBasedStateMachine):
             if not getattr(error, "__notes__", None):
                 error.add_note("The program that leads here:\n\n" + HEAD + "\n".join(self.program) + "\n")
             raise
-
-
-class LossyEdits(Edits):
-    """The cache loses parts too. Whole kinds lost: the minimum is still known. Else only results and verdicts are."""
-
-    @rule(
-        kinds=st.sets(st.sampled_from(["traces", "actions", "blobs"]), min_size=1),
-        every=st.integers(1, 3),
-        how=st.sampled_from(["delete", "damage"]),
-        then=st.none() | d.demands,
-    )
-    def lose_a_part_of_the_cache(self, kinds: set[str], every: int, how: str, then: d.Demand | None) -> None:
-        self.lose(sorted(kinds), every, how)
-        self.build(then)
-
-    @rule(
-        kinds=st.sampled_from([["traces"], ["actions"], ["actions", "traces"]]),
-        how=st.sampled_from(["delete", "damage"]),
-    )
-    def lose_all_of_a_kind(self, kinds: list[str], how: str) -> None:
-        self.lose(kinds, 1, how)
-
-    def lose(self, kinds: list[str], every: int, how: str) -> None:
-        self.memory.lose(kinds, every)
-        self.do(f"lose(runner, {kinds!r}, {every}, {how!r})", lambda: lose(self.runner, kinds, every, how))
-
-
-class ForgetfulEdits(LossyEdits):
-    """Only whole kinds are lost, so that the minimum is always known."""
-
-    lose_a_part_of_the_cache = None  # type: ignore[assignment]

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from edits import Edits, ForgetfulEdits, LossyEdits
+from edits import Edits
+from lossy_edits import ForgetfulEdits, LossyEdits
 
 PARTS = 4
 
