@@ -309,3 +309,12 @@ def test_an_edit_that_puts_a_file_where_a_folder_was_is_left_alone(toys: Callabl
     run = runner.build(keep_going=True)
     assert runner.outputs() == {"p": b"mine", "y": b"A"}
     assert isinstance(run.error("//:x"), EnvironmentFailure)
+
+
+def test_an_output_handed_to_another_target_is_not_taken_back_by_the_first(toys: Callable[..., RuleRunner]) -> None:
+    runner = toys(cat("t0", out="o/h") + cat("t1", "b"), {"a": "A", "b": "B"})
+    runner.build_ok()
+    runner.write("zerorepo.toml", cat("t0") + cat("t1", "b", out="o/h"))
+    runner.build_ok("//:t1")
+    runner.build_ok("//:t0")
+    assert runner.outputs() == {"o/h": b"B", "t0": b"A"}
