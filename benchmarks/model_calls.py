@@ -72,10 +72,9 @@ async def client_ours(base_url: str, calls: int, concurrency: int) -> dict[str, 
 
 
 async def client_litellm(base_url: str, calls: int, concurrency: int) -> dict[str, float]:
-    """``litellm.acompletion`` alone, silenced as ours is."""
-    from zerorepo_llm.providers.through_litellm import load_litellm
-
-    litellm = load_litellm()
+    """``litellm.acompletion`` alone, with its own defaults but for its look into the network at import."""
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+    import litellm
 
     async def ask(number: int) -> None:
         reply = await litellm.acompletion(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -116,14 +117,11 @@ class Engine:
         if self._flusher is not None:
             self._flusher.cancel()
         await self.scheduler.cancel()
-        await self.executor.close()
-        try:
-            try:
-                self._keep_within_limit()
-            finally:
-                self.shared.close()
-        finally:
-            self.local.close()
+        with ExitStack() as stack:
+            stack.callback(self.local.close)
+            stack.callback(self.shared.close)
+            stack.callback(self._keep_within_limit)
+            await self.executor.close()
 
     def _keep_within_limit(self) -> None:
         limit = self.workspace.cache.size_limit

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
+from collections.abc import Sequence
 
 from zerorepo.action import ActionContext, Meters
 from zerorepo.digest import Digest
 from zerorepo.label import Label
 from zerorepo_llm.action import Answer, AskModel
 from zerorepo_llm.inquiry import Tally
-from zerorepo_llm.journal import Entry
+from zerorepo_llm.journal import Entry, Journal
 from zerorepo_llm.ledger import Call, Ledger, Reuse, to_nusd
 from zerorepo_llm.settings import provider_of
+from zerorepo_llm.together import Together
+from zerorepo_llm.unsynced import recover
+
+_WRITES_S = 0.05
 
 
 class Books:
@@ -20,16 +26,31 @@ class Books:
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
+        self._failure: BaseException | None = None
+        self._rows: Together[Call | Reuse, None] = Together(self._write, patience_s=_WRITES_S)
         self.build = f"{time.time_ns():x}-{os.getpid()}"
 
     @classmethod
     async def open(cls, context: ActionContext) -> Books:
-        """Of the workspace."""
+        """Of the workspace. What a crash has left half done in its journal is made good first."""
+        await asyncio.to_thread(recover, Journal(context.state_dir).folder)
         return cls(Ledger(context.state_dir))
 
     async def close(self) -> None:
-        """Close the file."""
-        self.ledger.close()
+        """Write what is not written yet, and close the file. EnvironmentFailure when something could not be written."""
+        try:
+            self._rows.flush()
+        finally:
+            self.ledger.close()
+        if self._failure is not None:
+            raise self._failure
+
+    def _write(self, rows: Sequence[Call | Reuse]) -> list[None]:
+        self.ledger.write(rows)
+        return [None] * len(rows)
+
+    def _noted(self, _: None, error: BaseException | None) -> None:
+        self._failure = error or self._failure
 
     def call(
         self,
@@ -41,13 +62,19 @@ class Books:
         tally: Tally | None = None,
         answer: Answer | None = None,
         asked: str = "",
+        at: float | None = None,
     ) -> None:
-        """Write down what became of a question to one model; ``asked`` when it was not the question's own."""
-        now, taken, asked = time.time(), tally or Tally(), asked or action.model
-        self.ledger.record(
+        """Write down what became of a question to one model; ``asked`` when it was not the question's own, ``at``
+        when it was not now.
+
+        It is written within moments, with whatever else there is to write.
+        """
+        at = time.time() if at is None else at
+        taken, asked = tally or Tally(), asked or action.model
+        self._post(
             Call(
-                at=now,
-                day=time.strftime("%Y-%m-%d", time.gmtime(now)),
+                at=at,
+                day=time.strftime("%Y-%m-%d", time.gmtime(at)),
                 build=self.build,
                 outcome=outcome,
                 key=context.key.hex,
@@ -71,9 +98,18 @@ class Books:
             )
         )
 
+    def knows(self, key: str) -> bool:
+        """Whether the answer to ``key`` is in the ledger as one that was paid for or recorded."""
+        self._rows.flush()
+        return self.ledger.has_answer(key)
+
+    def _post(self, row: Call | Reuse) -> None:
+        # The build that cannot write its books fails at its end: the answer itself is kept, and paid for.
+        self._rows.post(row, self._noted)
+
     def reuse(self, action: AskModel, key: Digest, label: Label, meters: Meters) -> None:
         """Write down that an answer which had consumed ``meters`` was there already."""
-        self.ledger.reused(
+        self._post(
             Reuse(
                 key=key.hex,
                 target=str(label),

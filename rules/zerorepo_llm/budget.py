@@ -16,12 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zerorepo.errors import BudgetRefused
-from zerorepo_llm.accounts import Accounts, Amount, Answer, Ceiling, Denied
+from zerorepo_llm import accounts
+from zerorepo_llm.accounts import Accounts, Amount, Answer, Ceiling, Denied, Entry
 from zerorepo_llm.ledger import usd
 from zerorepo_llm.secrets import resolve
 from zerorepo_llm.settings import LLMSettings, QuotaSettings
+from zerorepo_llm.together import Together
 
 _POLL_S = 0.25
+# Until then more is held than is spent, which is the safe side.
+_SETTLES_S = 0.02
 _NUSD = 1_000_000_000
 
 
@@ -48,8 +52,11 @@ class Budget:
         self._user = user_of(quota) if self._quota else ""
         self.limited = _bounds(settings.budget)
         self._settled = asyncio.Event()
-        for accounts in filter(None, (self._accounts if self.limited else None, self._quota)):
-            accounts.sweep()
+        self._failure: BaseException | None = None
+        self._posts = Together(self._accounts.post, patience_s=_SETTLES_S)
+        self._quota_posts = Together(self._quota.post, patience_s=_SETTLES_S) if self._quota else None
+        for each in filter(None, (self._accounts if self.limited else None, self._quota)):
+            each.sweep()
 
     @property
     def in_money(self) -> bool:
@@ -63,7 +70,9 @@ class Budget:
         """
         told = False
         while True:
-            found = self._try(amount)
+            if self._failure is not None:
+                raise self._failure
+            found = await self._try(amount)
             if isinstance(found, Hold):
                 return found
             if found.answer is Answer.REFUSED:
@@ -79,56 +88,85 @@ class Budget:
             except TimeoutError:
                 pass
 
-    def _try(self, amount: Amount) -> Hold | Denied:
+    async def _try(self, amount: Amount) -> Hold | Denied:
         now = time.gmtime(self._clock())
         hold: int | None = None
         if self.limited:
-            found = self._accounts.hold(amount, self._scopes(now), self._ceilings(now))
-            if isinstance(found, Denied):
+            wanted = accounts.Hold(amount, self._scopes(now), self._ceilings(now))
+            found = await self._posts.ask(wanted, undo=lambda held: _take_back(self._accounts, held))
+            if not isinstance(found, int):
+                assert found is not None
                 return found
             hold = found
-        if self._quota is None:
+        if self._quota is None or self._quota_posts is None:
             return Hold(hold, None)
-        found = self._quota.hold(amount, self._user_scopes(now), self._user_ceilings(now))
-        if isinstance(found, Denied):
-            if hold is not None:
-                self._accounts.settle(hold, Amount())
+        quota = self._quota
+        wanted = accounts.Hold(amount, self._user_scopes(now), self._user_ceilings(now))
+        try:
+            found = await self._quota_posts.ask(wanted, undo=lambda held: _take_back(quota, held))
+        except BaseException:
+            _take_back(self._accounts, hold)
+            raise
+        if not isinstance(found, int):
+            assert found is not None
+            _take_back(self._accounts, hold)
             return found
         return Hold(hold, found)
 
     def settle(self, hold: Hold, amount: Amount) -> None:
-        """The request has ended and came to ``amount``."""
-        if hold.budget is not None:
-            self._accounts.settle(hold.budget, amount)
-        elif amount != Amount():
-            # Counted without a ceiling as well: one that is set tomorrow knows what was spent before.
-            self._accounts.spend(amount, self._scopes(time.gmtime(self._clock())))
-        if hold.quota is not None and self._quota is not None:
-            self._quota.settle(hold.quota, amount)
+        """The request has ended and came to ``amount``.
+
+        Counted within moments. When it cannot be, the next request is not sent and ``close`` says why;
+        the answer itself is not lost for that.
+        """
+        entry = self._entry(hold, amount)
+        if entry is not None:
+            self._posts.post(entry, self._counted)
+        if hold.quota is not None and self._quota_posts is not None:
+            self._quota_posts.post(accounts.Settle(hold.quota, amount), self._counted)
+
+    def _counted(self, _: int | Denied | None, error: BaseException | None) -> None:
+        """Wake whoever waits for others to settle."""
+        self._failure = error or self._failure
         self._settled.set()
         self._settled = asyncio.Event()
 
+    def _entry(self, hold: Hold, amount: Amount) -> Entry | None:
+        if hold.budget is not None:
+            return accounts.Settle(hold.budget, amount)
+        if amount == Amount():
+            return None
+        # Counted without a ceiling as well: one that is set tomorrow knows what was spent before.
+        return accounts.Spend(amount, self._scopes(time.gmtime(self._clock())))
+
     def close(self) -> None:
-        """Close the files."""
-        self._accounts.close()
-        if self._quota is not None:
-            self._quota.close()
+        """Count what is not counted yet, and close the files. EnvironmentFailure when something could not be counted."""
+        try:
+            self._posts.flush()
+            if self._quota_posts is not None:
+                self._quota_posts.flush()
+        finally:
+            self._accounts.close()
+            if self._quota is not None:
+                self._quota.close()
+        if self._failure is not None:
+            raise self._failure
 
-    def _scopes(self, now: time.struct_time) -> list[str]:
-        return ["workspace", f"day {time.strftime('%Y-%m-%d', now)}", f"build {self._build}"]
+    def _scopes(self, now: time.struct_time) -> tuple[str, ...]:
+        return ("workspace", f"day {time.strftime('%Y-%m-%d', now)}", f"build {self._build}")
 
-    def _ceilings(self, now: time.struct_time) -> list[Ceiling]:
+    def _ceilings(self, now: time.struct_time) -> tuple[Ceiling, ...]:
         given = self._settings.budget
         names = ("workspace", "day", "build")
         return _ceilings(given, "[llm.budget]", zip(self._scopes(now), names, strict=True))
 
-    def _user_scopes(self, now: time.struct_time) -> list[str]:
-        return [
+    def _user_scopes(self, now: time.struct_time) -> tuple[str, ...]:
+        return (
             f"{self._user} day {time.strftime('%Y-%m-%d', now)}",
             f"{self._user} month {time.strftime('%Y-%m', now)}",
-        ]
+        )
 
-    def _user_ceilings(self, now: time.struct_time) -> list[Ceiling]:
+    def _user_ceilings(self, now: time.struct_time) -> tuple[Ceiling, ...]:
         return _ceilings(
             self._settings.quota, "[llm.quota]", zip(self._user_scopes(now), ("day", "month"), strict=True)
         )
@@ -142,14 +180,19 @@ def _bounds(settings: object, *units: str) -> bool:
     )
 
 
-def _ceilings(settings: object, section: str, scopes: Iterable[tuple[str, str]]) -> list[Ceiling]:
+def _take_back(of: Accounts, hold: int | Denied | None) -> None:
+    if isinstance(hold, int):
+        of.settle(hold, Amount())
+
+
+def _ceilings(settings: object, section: str, scopes: Iterable[tuple[str, str]]) -> tuple[Ceiling, ...]:
     found = []
     for scope, name in scopes:
         dollars, tokens = getattr(settings, f"{name}_usd"), getattr(settings, f"{name}_tokens")
         if dollars is not None or tokens is not None:
             nusd = None if dollars is None else int(dollars * _NUSD + 0.5)
             found.append(Ceiling(scope, nusd, tokens, f"{section} {name}"))
-    return found
+    return tuple(found)
 
 
 def quota_file(settings: QuotaSettings) -> Path:

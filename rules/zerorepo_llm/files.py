@@ -30,6 +30,13 @@ def write_durably(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
+def write_all(handle: int, data: bytes) -> None:
+    """Write all of ``data``: one system call may write less."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames and removals in ``folder`` durable."""
     handle = os.open(folder, os.O_RDONLY)

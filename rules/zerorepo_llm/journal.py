@@ -12,7 +12,7 @@ import errno
 import json
 import os
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -21,12 +21,13 @@ from pydantic import ValidationError
 
 from zerorepo.action_key import key_of
 from zerorepo.digest import Digest, DigestFunction
-from zerorepo.errors import EnvironmentFailure, TransientFailure, UsageError
+from zerorepo.errors import EnvironmentFailure, TransientFailure, UsageError, ZeroRepoError
 from zerorepo.label import Label
 from zerorepo.values import Value
 from zerorepo_llm.action import Answer, AskModel, Expects, Message
-from zerorepo_llm.files import sync_folder
+from zerorepo_llm.files import sync_folder, write_all
 from zerorepo_llm.key_locks import release, try_hold
+from zerorepo_llm.unsynced import Log, recover
 
 _LOCK_POLL_S = 0.1
 
@@ -149,7 +150,8 @@ class Journal:
         """
         path = self.path(key)
         try:
-            text = path.read_text("utf-8")
+            with open(f"{self.folder}/{key}.json", "rb") as file:
+                text = file.read()
         except FileNotFoundError:
             return None
         try:
@@ -165,34 +167,65 @@ class Journal:
 
         With ``replace`` the new one wins.
         """
+        (kept,) = self.put_all([entry], replace=replace)
+        if isinstance(kept, Exception):
+            raise kept
+        return kept
+
+    def put_all(
+        self, entries: Sequence[Entry], *, replace: bool = False, log: Log | None = None
+    ) -> list[Entry | Exception]:
+        """``put`` for each, durable when this returns; what would have been raised for one of them is in its place.
+
+        With ``log`` by one ``fsync`` for all of them, that of the log.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.path(entry.key)
-        # Its own name for each writer, and no more system calls than it takes: this is done for every answer.
-        temporary = self.folder / f".{entry.key}.{os.getpid()}-{threading.get_ident()}.tmp"
+        found: list[Entry | Exception] = []
+        records: list[tuple[str, bytes]] = []
+        for entry in entries:
+            data = entry.to_json().encode() + b"\n"
+            try:
+                kept = self._write(entry, data, replace=replace, sync=log is None)
+            except (ZeroRepoError, OSError) as error:
+                found.append(error)
+                continue
+            if kept is entry:
+                records.append((f"{entry.key}.json", data))
+            found.append(kept)
+        if log is None:
+            sync_folder(self.folder)
+        else:
+            log.add(records)
+        return found
+
+    def _write(self, entry: Entry, data: bytes, *, replace: bool, sync: bool) -> Entry:
+        """The file of ``entry``, and what is in it afterwards."""
+        path, temporary = f"{self.folder}/{entry.key}.json", self._temporary(entry)
         handle = os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o644)
         try:
             try:
-                with open(handle, "wb", closefd=False) as file:
-                    file.write(entry.to_json().encode() + b"\n")
-                os.fsync(handle)
+                write_all(handle, data)
+                if sync:
+                    os.fsync(handle)
             finally:
                 os.close(handle)
             if replace:
-                temporary.replace(path)
-            else:
-                _link(temporary, path)
-        except FileExistsError:
-            before = self.get(entry.key)
-            if before is not None:
-                return before
-            return self.put(entry)
+                os.replace(temporary, path)
+            elif not _link(temporary, path):
+                before = self.get(entry.key)
+                return before if before is not None else self._write(entry, data, replace=replace, sync=sync)
         finally:
-            temporary.unlink(missing_ok=True)
-        sync_folder(self.folder)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
         return entry
+
+    def _temporary(self, entry: Entry) -> str:
+        # Its own name for each writer.
+        return f"{self.folder}/.{entry.key}.{os.getpid()}-{threading.get_ident()}.tmp"
 
     def keys(self) -> list[str]:
         """Every key that has an answer, sorted."""
+        recover(self.folder)
         return sorted(path.stem for path in self.folder.glob("*.json") if not path.name.startswith("."))
 
     def entries(self) -> Iterator[Entry]:
@@ -242,8 +275,8 @@ class Journal:
 
     def restore(self, key: str) -> None:
         """Bring back an answer that was set aside; drop it when there is a newer one."""
-        path, aside = self.path(key), self._aside(key)
-        if aside.exists():
+        if os.path.exists(f"{self.folder}/.{key}.before"):
+            path, aside = self.path(key), self._aside(key)
             aside.unlink() if path.exists() else aside.replace(path)
 
     def _aside(self, key: str) -> Path:
@@ -255,18 +288,22 @@ class Journal:
         sync_folder(self.folder)
 
 
-def _link(temporary: Path, path: Path) -> None:
-    """Give ``temporary`` the name ``path``; FileExistsError when something has it."""
+def _link(temporary: str, path: str) -> bool:
+    """Give ``temporary`` the name ``path``; False when something has it."""
     try:
         os.link(temporary, path)
     except FileExistsError:
-        raise
+        return False
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):
             raise
         # A file system without links: the exclusive creation of an empty file decides who is first.
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
-        temporary.replace(path)
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+        except FileExistsError:
+            return False
+        os.replace(temporary, path)
+    return True
 
 
 def _damaged(path: Path, why: str) -> EnvironmentFailure:

@@ -35,7 +35,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from operator import attrgetter
@@ -180,15 +180,26 @@ class Ledger:
 
     def record(self, call: Call) -> None:
         """Add a call. It is there for other processes, and after a crash of this one, when this returns."""
-        with self._use(create=True) as connection:
-            assert connection is not None
-            connection.execute(_INSERT, _call_row(call))
+        self.write([call])
 
     def reused(self, reuse: Reuse) -> None:
         """Count ``reuse.times`` uses of an answer without a model."""
+        self.write([reuse])
+
+    def write(self, rows: Sequence[Call | Reuse]) -> None:
+        """Add calls and count reuses, all or none of them."""
+        calls = [_call_row(row) for row in rows if isinstance(row, Call)]
+        reuses = [_reuse_row(row) for row in rows if isinstance(row, Reuse)]
         with self._use(create=True) as connection:
             assert connection is not None
-            connection.execute(_REUSED, _reuse_row(reuse))
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                connection.executemany(_INSERT, calls)
+                connection.executemany(_REUSED, reuses)
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
 
     # --- reading
 
@@ -196,6 +207,12 @@ class Ledger:
         """Every call, in the order in which they ended."""
         for row in self._select(f"SELECT {', '.join(_CALL_FIELDS)} FROM calls ORDER BY id"):
             yield Call(*row)
+
+    def has_answer(self, key: str) -> bool:
+        """Whether a call with ``key`` ended with an answer."""
+        return bool(
+            self._select("SELECT 1 FROM calls WHERE key = ? AND outcome IN ('answered', 'recorded') LIMIT 1", key)
+        )
 
     def reuses(self) -> Iterator[Reuse]:
         """Every reuse, by target and key."""
@@ -232,9 +249,9 @@ class Ledger:
 
     # --- the file
 
-    def _select(self, sql: str) -> list[tuple[Any, ...]]:
+    def _select(self, sql: str, *given: object) -> list[tuple[Any, ...]]:
         with self._use(create=False) as connection:
-            return connection.execute(sql).fetchall() if connection is not None else []
+            return connection.execute(sql, given).fetchall() if connection is not None else []
 
     @contextmanager
     def _use(self, *, create: bool) -> Iterator[sqlite3.Connection | None]:

@@ -79,6 +79,10 @@ async def resolved(reference: str, workspace: Path | None = None) -> str:
     value, until = _known.get(reference, ("", 0.0))
     if value and time.monotonic() <= until:
         return value
+    if reference.startswith("env:"):
+        # Blocks nobody: looked at for every request, where a thread would cost more than all else here.
+        same = value and value == os.environ.get(reference[4:])
+        return value if same else resolve(reference, workspace=workspace)
     return await asyncio.to_thread(resolve, reference, workspace=workspace)
 
 

@@ -7,6 +7,7 @@ Knows no one provider. Limits, budgets, retries and the circuit breaker of one m
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -25,7 +26,11 @@ from zerorepo_llm.providers import ModelProvider, Request, Setup, open_provider
 from zerorepo_llm.retry import GaveUp
 from zerorepo_llm.secrets import Redactor, resolved
 from zerorepo_llm.settings import LLMSettings, endpoint_of, key_references
+from zerorepo_llm.together import Together
+from zerorepo_llm.unsynced import Log
 
+# What an answer waits for others that are to be made durable with it: nothing beside what it took to come.
+_GATHER_S = 0.01
 # Their answers were paid for when they were recorded, not now.
 _RECORDED = ("replay", "desk")
 
@@ -42,13 +47,13 @@ async def obtain(action: AskModel, context: ActionContext) -> Answer:
         with journal.set_aside(key) if context.refreshing else nullcontext():
             entry = journal.get(key)
             if entry is not None:
-                _found(action, context, books, entry)
+                _found(action, context, books, entry, journal)
                 return entry.answer()
             service = await context.service(ModelService)
             asked = await service.ask(action, context)
             question = Question.of(action, context.key, context.label)
             entry = Entry.answered(question, asked.answer, service.provider.name)
-            kept = await _keep(journal, entry)
+            kept = await service.keep(entry)
     recorded = service.provider.name in _RECORDED
     books.call(
         "recorded" if recorded else "answered",
@@ -63,28 +68,32 @@ async def obtain(action: AskModel, context: ActionContext) -> Answer:
     return kept.answer()
 
 
-def _found(action: AskModel, context: ActionContext, books: Books, entry: Entry) -> None:
+def _found(action: AskModel, context: ActionContext, books: Books, entry: Entry, journal: Journal) -> None:
     """The journal had the answer: a build that died before it could cache it, a lost cache, or a person put it there."""
     if entry.provider == "desk":
         books.call("recorded", action, context, provider="desk", answer=entry.answer())
         context.meter(**meters_of(entry, paid=False))
-    else:
-        books.reuse(action, context.key, context.label, meters_of(entry, paid=True))
+        return
+    if entry.provider not in _RECORDED and not books.knows(context.key.hex):
+        # The build that asked died between the journal and its books.
+        at = journal.path(entry.key).stat().st_mtime
+        tally = Tally(requests=1)
+        books.call(
+            "answered",
+            action,
+            context,
+            provider=entry.provider,
+            tally=tally,
+            answer=entry.answer(),
+            asked=entry.asked,
+            at=at,
+        )
+    books.reuse(action, context.key, context.label, meters_of(entry, paid=True))
 
 
 async def note_reuse(action: AskModel, context: ActionContext, meters: Meters) -> None:
     """The cache had the answer: count what that saved."""
     (await context.service(Books)).reuse(action, context.key, context.label, meters)
-
-
-async def _keep(journal: Journal, entry: Entry) -> Entry:
-    write = asyncio.ensure_future(asyncio.to_thread(journal.put, entry))
-    try:
-        return await asyncio.shield(write)
-    except asyncio.CancelledError:
-        # The answer is paid for: it is kept although the build is being stopped. Writing it twice does no harm.
-        journal.put(entry)
-        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +113,19 @@ class _Tried:
 class ModelService:
     """The build's one provider, with everything around it."""
 
-    def __init__(self, provider: ModelProvider, settings: LLMSettings, books: Books, budget: Budget) -> None:
+    def __init__(
+        self, provider: ModelProvider, settings: LLMSettings, books: Books, budget: Budget, journal: Journal
+    ) -> None:
         self.provider = provider
+        self._journal = journal
+        self._log = Log(journal.folder)
         self._settings = settings
         self._books = books
         self._budget = budget
         self._redactor = Redactor.from_environment(*key_references(settings))
         self._inquirer = Inquirer(provider, settings, budget)
         self._until: float | None = None
+        self._keeping: Together[Entry, Entry | Exception] = Together(self._put_all, in_thread=True, gather_s=_GATHER_S)
 
     @classmethod
     async def open(cls, context: ActionContext) -> ModelService:
@@ -120,12 +134,36 @@ class ModelService:
         setup = Setup(settings=settings, workspace=context.workspace, state_dir=context.state_dir)
         factory = testing_hook.factory or open_provider
         books = await context.service(Books)
-        return cls(factory(setup), settings, books, Budget(settings, context.state_dir, books.build))
+        return cls(
+            factory(setup),
+            settings,
+            books,
+            Budget(settings, context.state_dir, books.build),
+            Journal(context.state_dir),
+        )
 
     async def close(self) -> None:
-        """Close the provider and the accounts."""
-        self._budget.close()
-        await self.provider.close()
+        """Close the provider, the accounts and the journal."""
+        try:
+            self._budget.close()
+        finally:
+            await self.provider.close()
+            await asyncio.to_thread(self._log.close)
+
+    def _put_all(self, entries: Sequence[Entry]) -> list[Entry | Exception]:
+        return self._journal.put_all(entries, log=self._log)
+
+    async def keep(self, entry: Entry) -> Entry:
+        """Write a new answer into the journal, with whatever else there is to write; the one that is there afterwards."""
+        try:
+            kept = await self._keeping.ask(entry)
+        except asyncio.CancelledError:
+            # The answer is paid for: it is kept although the build is being stopped. Writing it twice does no harm.
+            self._journal.put(entry)
+            raise
+        if isinstance(kept, Exception):
+            raise kept
+        return kept
 
     async def ask(self, action: AskModel, context: ActionContext) -> Asked:
         """One answer, retried and from a fallback where that helps.
@@ -203,7 +241,7 @@ class ModelService:
                 if entry is None:
                     asked = await self._inquire(action, context, own, deadline, tally, is_last)
                     entry = Entry.answered(Question.of(own, key, context.label), asked.answer, self.provider.name)
-                    await _keep(journal, entry)
+                    await self.keep(entry)
                 else:
                     asked = Asked(entry.answer().model_copy(update={"cost_usd": 0.0}), tally)
         return Asked(asked.answer.model_copy(update={"asked": model}), asked.tally)

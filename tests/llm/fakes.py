@@ -26,6 +26,7 @@ class Build:
     options: dict[str, Any] = field(default_factory=dict)
     function: DigestFunction = DigestFunction.XXH3
     services: dict[type, Any] = field(default_factory=dict)
+    opening: dict[type, asyncio.Lock] = field(default_factory=dict)
     meters: dict[str, float] = field(default_factory=dict)
     progress: list[str] = field(default_factory=list)
 
@@ -42,6 +43,7 @@ class Build:
         for service in self.services.values():
             await service.close()
         self.services.clear()
+        self.opening.clear()
 
 
 @dataclass
@@ -75,8 +77,10 @@ class ActionContextFake:
         return self.build.options.get(name)
 
     async def service(self, service: Any) -> Any:
-        if service not in self.build.services:
-            self.build.services[service] = await service.open(self)
+        opening = self.build.opening.setdefault(service, asyncio.Lock())
+        async with opening:  # one for all, as the executor does it
+            if service not in self.build.services:
+                self.build.services[service] = await service.open(self)
         return self.build.services[service]
 
     def progress(self, text: str) -> None:

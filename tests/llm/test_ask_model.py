@@ -6,6 +6,8 @@ import asyncio
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -17,7 +19,7 @@ from zerorepo.label import parse_label
 from zerorepo_llm import faults
 from zerorepo_llm.action import Answer, AskModel, Message
 from zerorepo_llm.faults import ModelFault
-from zerorepo_llm.journal import Journal
+from zerorepo_llm.journal import Entry, Journal
 from zerorepo_llm.settings import LLMSettings
 from zerorepo_llm.testing import ScriptedProvider, use_provider
 
@@ -101,14 +103,14 @@ def test_the_journal_file_is_there_before_the_answer_is_returned(build: Build) -
 def test_an_answer_that_arrives_while_the_build_is_being_stopped_is_kept(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = Journal.put
+    original = Journal.put_all
     loop_task: list[asyncio.Task[object]] = []
 
-    def put(self: Journal, entry: object, **options: bool) -> object:
+    def put_all(self: Journal, entries: Sequence[Entry], **options: Any) -> list[Entry | Exception]:
         if loop_task:
             task = loop_task.pop()
             task.get_loop().call_soon_threadsafe(task.cancel)
-        return original(self, entry, **options)  # type: ignore[arg-type]
+        return original(self, entries, **options)
 
     async def go() -> None:
         task = asyncio.ensure_future(build.execute(ask_model()))
@@ -116,7 +118,7 @@ def test_an_answer_that_arrives_while_the_build_is_being_stopped_is_kept(
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    monkeypatch.setattr(Journal, "put", put)
+    monkeypatch.setattr(Journal, "put_all", put_all)
     with use_provider(ScriptedProvider(["hello"])):
         asyncio.run(go())
     assert Journal(build.state_dir).keys() == [key(ask_model())]
@@ -133,7 +135,7 @@ def test_two_builds_that_ask_the_same_at_once_pay_once(build: Build) -> None:
     assert isinstance(provider, ScriptedProvider)
     assert (provider.calls, first.text, second.text) == (1, "hello", "hello")
     left = {path.name: path.stat().st_size for path in Journal(build.state_dir).folder.iterdir()}
-    assert left.keys() == {".locks", f"{key(ask_model())}.json"}
+    assert left.keys() - {".unsynced"} == {".locks", f"{key(ask_model())}.json"}
     assert left[".locks"] == 0
 
 

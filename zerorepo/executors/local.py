@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -269,13 +270,17 @@ class LocalExecutor:
         return opened
 
     async def close(self) -> None:
-        """Close every service; called at the build's end, whatever the end, when nothing runs any more."""
-        for opening in self._services.values():
-            if not opening.done():
-                opening.cancel()
-            found = (await asyncio.gather(opening, return_exceptions=True))[0]
-            if not isinstance(found, BaseException):
-                await found.close()
+        """Close every service; called at the build's end, whatever the end, when nothing runs any more.
+
+        Every one is closed, the last opened first; then an error of closing is raised.
+        """
+        async with AsyncExitStack() as stack:
+            for opening in self._services.values():
+                if not opening.done():
+                    opening.cancel()
+                found = (await asyncio.gather(opening, return_exceptions=True))[0]
+                if not isinstance(found, BaseException):
+                    stack.push_async_callback(found.close)
 
 
 def _claim(key: Digest) -> bytes:

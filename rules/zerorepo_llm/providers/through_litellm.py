@@ -11,7 +11,9 @@ import email.utils
 import json
 import logging
 import os
+import sys
 import time
+import urllib.request
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -23,7 +25,7 @@ from zerorepo_llm.faults import Fault, ModelFault, classify
 from zerorepo_llm.prices import Price
 from zerorepo_llm.providers import ModelFacts, Request, Setup
 from zerorepo_llm.secrets import resolved
-from zerorepo_llm.settings import TIERS, endpoint_of, litellm_name, provider_of
+from zerorepo_llm.settings import TIERS, ModelSettings, endpoint_of, litellm_name, provider_of
 
 if TYPE_CHECKING:
     from zerorepo_llm.providers.batch import Batches
@@ -43,6 +45,9 @@ def load_litellm() -> Any:
     litellm.suppress_debug_info = True
     litellm.telemetry = False
     litellm.drop_params = False
+    if sys.platform == "linux" and not urllib.request.getproxies():
+        # It looks for a proxy at every request, a twentieth of its CPU time. There is none in this process's environment.
+        litellm.disable_aiohttp_trust_env = True
     for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
         logger = logging.getLogger(name)
         # Its messages can hold headers. What matters arrives as an exception, and is redacted.
@@ -125,11 +130,20 @@ class LiteLLMProvider:
         """What litellm's own table says; it is part of the installed version, and never fetched."""
         litellm = await self._loaded()
         name = litellm_name(self._settings, model)
+        self._tell_price(name, self._settings.models.get(model))
         row = litellm.model_cost.get(name) or litellm.model_cost.get(name.partition("/")[2])
         window = (row or {}).get("max_input_tokens")
         own = self._settings.providers.get(provider_of(model))
         price = Price.of_table(row, batch=own is not None and own.batch)
         return ModelFacts(price, window if isinstance(window, int) else None)
+
+    def _tell_price(self, name: str, own: ModelSettings | None) -> None:
+        """Tell litellm a price that the user has given: it searches for one at every answer, long when it knows none."""
+        if own is None or own.input_usd is None or own.output_usd is None:
+            return
+        price = {"input_cost_per_token": own.input_usd / 1e6, "output_cost_per_token": own.output_usd / 1e6}
+        facts = {"litellm_provider": name.partition("/")[0], "mode": "chat", **price}
+        self._litellm.register_model({name: {**self._litellm.model_cost.get(name, {}), **facts}})
 
     def count_tokens(self, model: str, text: str) -> int:
         """By the model's tokenizer where litellm has it, else by a similar one."""
