@@ -99,6 +99,17 @@ class TargetTable:
         self._static: dict[str, dict[Label, Target]] = {}
         self._packages: list[str] | None = None
         self._expanded: dict[str, dict[Label, Target]] = {}
+        self.broken: dict[str, UsageError] = {}
+        """Packages whose build file is wrong, for a table that is told to ``tolerate`` them: they declare nothing."""
+
+    def tolerate(self) -> None:
+        """Read every package now, and pass over those whose build file is wrong."""
+        for package in self.packages:
+            try:
+                self._package(package)
+            except UsageError as error:
+                self.broken[package] = error
+                self._static[package] = {}
 
     @property
     def packages(self) -> list[str]:

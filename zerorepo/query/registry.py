@@ -27,10 +27,14 @@ class Parameter(StrEnum):
 
 
 class Arguments:
-    """The evaluated arguments of one call; asking for another kind than the signature's is a TypeError."""
+    """The evaluated arguments of one call; asking for another kind than the signature's is a TypeError.
 
-    def __init__(self, values: Sequence[Nodes | str | int]) -> None:
+    ``columns``: where each stands in the expression.
+    """
+
+    def __init__(self, values: Sequence[Nodes | str | int], columns: Sequence[int] = ()) -> None:
         self._values = values
+        self.columns = columns
 
     def __len__(self) -> int:
         return len(self._values)

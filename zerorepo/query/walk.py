@@ -1,42 +1,39 @@
 """Walks over adjacency lists: closures and paths.
 
-Whole closures mark nodes in a bytearray and append to the list they iterate over, which measured fastest of the plain
-Python ways on 100,000 nodes (35 ms; merging sets level by level took 50). Knows nothing of labels or expressions.
+Whole closures go level by level with set operations, which measured fastest of the plain Python ways on 100,000 nodes and
+500,000 edges (a loop over a queue with marks takes twice as long). Knows nothing of labels or expressions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 
 from zerorepo.query.graph import Adjacency, Nodes
 
 
 def closure(edges: Adjacency, start: Iterable[int], depth: int | None = None) -> set[int]:
     """``start`` and everything reached from it in at most ``depth`` steps (None: any number)."""
-    if depth is None:
-        return set(_reach(edges, start, bytearray(b"\1") * len(edges)))
     seen = set(start)
     frontier: set[int] = seen
-    while frontier and depth:
-        frontier = set().union(*map(edges.__getitem__, frontier))
-        frontier -= seen
-        seen |= frontier
-        depth -= 1
+    while frontier and depth != 0:
+        # `difference` looks at each of the frontier; `-=` would look at each of `seen`, once a level.
+        frontier = set(chain.from_iterable([edges[node] for node in frontier])).difference(seen)
+        seen.update(frontier)
+        if depth is not None:
+            depth -= 1
     return seen
 
 
-def _reach(edges: Adjacency, start: Iterable[int], unseen: bytearray) -> list[int]:
-    """What is reached over nodes marked in ``unseen``, whose marks are taken away; of ``start``, those marked."""
-    order = [node for node in start if unseen[node]]
-    for node in order:
-        unseen[node] = 0
-    append = order.append
-    for node in order:
-        for target in edges[node]:
-            if unseen[target]:
-                unseen[target] = 0
-                append(target)
-    return order
+def _reach_within(edges: Adjacency, start: Iterable[int], within: Nodes) -> set[int]:
+    """What of ``within`` is reached from ``start``, which is part of it, over nodes of ``within`` only."""
+    seen = set(start)
+    frontier = seen
+    while frontier:
+        found = set(chain.from_iterable([edges[node] for node in frontier]))
+        frontier = found.intersection(within).difference(seen)
+        seen.update(frontier)
+    return seen
 
 
 def _marks(nodes: Iterable[int], size: int) -> bytearray:
@@ -59,13 +56,13 @@ def ancestors_in_universe(
         return near
     # The rest is in the universe's closure where something of the universe reaches it; that something is an ancestor.
     every = near if depth is None else closure(reverse, near)
-    return near.intersection(_reach(forward, every & universe, _marks(every, len(forward))))
+    return near.intersection(_reach_within(forward, every & universe, every))
 
 
 def all_paths(forward: Adjacency, reverse: Adjacency, sources: Nodes, targets: Nodes) -> set[int]:
     """Every node on some path from ``sources`` to ``targets``."""
-    leading = _reach(reverse, targets, bytearray(b"\1") * len(reverse))
-    return set(_reach(forward, sources, _marks(leading, len(forward))))
+    leading = closure(reverse, targets)
+    return _reach_within(forward, leading & sources, leading)
 
 
 def some_path(forward: Adjacency, sources: Nodes, targets: Nodes) -> list[int]:
