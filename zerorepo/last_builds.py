@@ -40,6 +40,16 @@ def failed(workspace: Workspace, labels: Sequence[str]) -> set[str]:
     return asyncio.run(work())
 
 
+def owner(workspace: Workspace, path: str) -> str | None:
+    """The target that made an output, ``path`` below the output folder; None when none is on record."""
+
+    async def work() -> str | None:
+        async with Engine(workspace, BuildOptions(dry_run=True)) as engine:
+            return engine.outputs.owner(path)
+
+    return asyncio.run(work())
+
+
 async def _known(engine: Engine, labels: Sequence[str]) -> list[Label]:
     engine.table.tolerate()
     await expand_known(engine)

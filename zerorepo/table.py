@@ -70,12 +70,21 @@ class Target:
         """Labels in its attributes: its declared dependencies, in order, once each."""
         return list(dict.fromkeys(_find(self.attrs, Label)))
 
+    def references(self) -> dict[str, list[Label | SourcePath]]:
+        """Labels and source paths by the attribute that holds them, globs included."""
+        found = {}
+        for name in type(self.attrs).model_fields:
+            value = getattr(self.attrs, name)
+            if value and not isinstance(value, bool | int) and (inside := list(_find(value, (Label, SourcePath)))):
+                found[name] = inside
+        return found
+
     def sources(self) -> list[str]:
         """Source paths in its attributes, globs included, in order, once each."""
         return list(dict.fromkeys(str(path) for path in _find(self.attrs, SourcePath)))
 
 
-def _find(value: Any, kind: type) -> Iterator[Any]:
+def _find(value: Any, kind: type | tuple[type, ...]) -> Iterator[Any]:
     if isinstance(value, kind):
         yield value
     elif isinstance(value, BaseModel):

@@ -8,7 +8,7 @@ the query language, nor of where a graph is kept.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from zerorepo.buildfile import BUILD_NAME
 from zerorepo.engine import Engine
@@ -34,18 +34,19 @@ async def target_graph(engine: Engine) -> TargetGraph:
     files: dict[str, Label] = {}
     outs: set[str] = set()
     for target in targets:
-        deps, sources = _edges(engine, target)
-        deps = [label for label in deps if label in taken or not _may_be_declared(label, unknown)]
-        labels = {str(label): label for label in (file_label(path, names) for path in sources)}
-        files.update(labels)
+        references: dict[str, list[str]] = {}
+        for attribute, labels, paths in _edges(engine, target):
+            inside = {str(label): label for label in (file_label(path, names) for path in paths)}
+            files.update(inside)
+            known = [str(label) for label in labels if label in taken or not _may_be_declared(label, unknown)]
+            references[attribute] = [*known, *inside]
         made = [_out_label(target, path) for path in _outputs(engine, target)]
         own = [str(label) for label in made if label not in taken and str(label) not in outs]
         outs.update(own)
         builder.add_target(
             str(target.label),
             target.rule.name,
-            {"deps": [str(label) for label in deps]},
-            srcs=list(labels),
+            references,
             outs=own,
             attrs=lambda target=target: target.attrs.model_dump(mode="json"),  # type: ignore[misc]
             location=target.where,
@@ -76,19 +77,25 @@ def _may_be_declared(label: Label, unknown: Iterable[Label]) -> bool:
     )
 
 
-def _edges(engine: Engine, target: Target) -> tuple[list[Label], list[str]]:
-    labels, sources = dict.fromkeys(target.labels()), dict.fromkeys(_expand_globs(engine, target.sources()))
-    if target.declared_by is not None:
-        labels[target.declared_by] = None  # what it is depends on what that expansion says
+def _edges(engine: Engine, target: Target) -> Iterator[tuple[str, list[Label], list[str]]]:
+    """What a target depends on: the attribute, labels in it, and source paths. A dollar sign marks what no attribute says."""
+    known: set[Label | str] = {target.label}
+    for name, values in target.references().items():
+        labels = list(dict.fromkeys(each for each in values if isinstance(each, Label) and each != target.label))
+        paths = list(dict.fromkeys(_expand_globs(engine, [str(each) for each in values if not isinstance(each, Label)])))
+        known.update(labels, paths)
+        yield name, labels, paths
+    if target.declared_by is not None and target.declared_by not in known:
+        known.add(target.declared_by)
+        yield "$declared_by", [target.declared_by], []  # what it is depends on what that expansion says
     last = engine.traces.last(target.label)
     if last is not None and last.identity == str(engine.identity(target)):
-        for kind, name, _ in last.requests:
-            if kind == "provider":
-                labels[parse_label(name.rpartition(" ")[0])] = None
-            elif kind == "source":
-                sources[name] = None
-    labels.pop(target.label, None)
-    return list(labels), list(sources)
+        asked = [parse_label(name.rpartition(" ")[0]) for kind, name, _ in last.requests if kind == "provider"]
+        read = [name for kind, name, _ in last.requests if kind == "source"]
+        labels = [label for label in dict.fromkeys(asked) if label not in known]
+        paths = [path for path in dict.fromkeys(read) if path not in known]
+        if labels or paths:
+            yield "$asked", labels, paths
 
 
 def _expand_globs(engine: Engine, paths: list[str]) -> list[str]:

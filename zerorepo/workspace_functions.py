@@ -98,8 +98,8 @@ class _Asked:
         output = self.workspace.output_dir
         for path in _candidates(text, self._start, self.workspace.root):
             full = self.workspace.root / path
-            if full.is_relative_to(output) and (node := find_path(graph, str(full.relative_to(output)))) is not None:
-                return _owners(graph, node)
+            if full.is_relative_to(output) and full.exists():
+                return self._maker(graph, str(full.relative_to(output)))
             if (node := find_path(graph, path)) is not None:
                 return _declared_in(graph, path) if _declares(graph, path) else _owners(graph, node)
             if full.exists():
@@ -110,6 +110,14 @@ class _Asked:
             column=arguments.columns[0],
             hint=did_you_mean(text, names[:2000]) or "give a path below this folder or the workspace, or a label",
         )
+
+
+    def _maker(self, graph: QueryGraph, path: str) -> Nodes:
+        from zerorepo.last_builds import owner
+
+        label = owner(self.workspace, path)
+        node = graph.find(label) if label else None
+        return frozenset() if node is None else frozenset((node,))
 
 
 def _of_rule_set(function: QueryFunction, asked: _Asked) -> Implementation:
@@ -198,7 +206,9 @@ def _owners(graph: QueryGraph, node: int) -> Nodes:
         found = graph.find(maker)
         return frozenset() if found is None else frozenset((found,))
     label = graph.labels[node]
-    return frozenset(user for user in graph.reverse[node] if label in graph.infos[user].references.get("srcs", ()))
+    return frozenset(
+        user for user in graph.reverse[node] if any(label in each for each in graph.infos[user].references.values())
+    )
 
 
 def _declares(graph: QueryGraph, path: str) -> bool:

@@ -225,11 +225,11 @@ class QueryGraph:
         info = self.infos[node]
         if name == "name":
             return self.name_of(node)
-        if name in info.references:
-            return list(info.references[name])
         explicit = self.attributes(node)
         if name in explicit:
             return explicit[name]
+        if name in info.references:
+            return list(info.references[name])
         if name == "tags":
             return list(info.tags)
         return self._defaults.get(info.rule, _NO_ATTRIBUTES).get(name)
