@@ -82,7 +82,9 @@ def _edges(engine: Engine, target: Target) -> Iterator[tuple[str, list[Label], l
     known: set[Label | str] = {target.label}
     for name, values in target.references().items():
         labels = list(dict.fromkeys(each for each in values if isinstance(each, Label) and each != target.label))
-        paths = list(dict.fromkeys(_expand_globs(engine, [str(each) for each in values if not isinstance(each, Label)])))
+        paths = list(
+            dict.fromkeys(_expand_globs(engine, [str(each) for each in values if not isinstance(each, Label)]))
+        )
         known.update(labels, paths)
         yield name, labels, paths
     if target.declared_by is not None and target.declared_by not in known:

@@ -111,7 +111,6 @@ class _Asked:
             hint=did_you_mean(text, names[:2000]) or "give a path below this folder or the workspace, or a label",
         )
 
-
     def _maker(self, graph: QueryGraph, path: str) -> Nodes:
         from zerorepo.last_builds import owner
 

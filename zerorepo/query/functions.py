@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import heapq
 import re
-import warnings
 from collections.abc import Iterable, Mapping
 
 from zerorepo.query.errors import QueryEvaluationError
 from zerorepo.query.evaluator import QueryContext
 from zerorepo.query.graph import Nodes, QueryGraph
+from zerorepo.query.regex import compile_java
 from zerorepo.query.registry import Arguments, Function, FunctionTable, Implementation, Parameter
 from zerorepo.query.suites import tests_of
 from zerorepo.query.visibility import is_visible
@@ -79,16 +79,13 @@ def _packages(graph: QueryGraph, nodes: Nodes) -> set[str]:
 
 
 def _regex(text: str, function: str) -> re.Pattern[str]:
-    with warnings.catch_warnings():
-        # Python warns of character classes that Java reads in another way.
-        warnings.simplefilter("ignore", FutureWarning)
-        try:
-            return re.compile(text)
-        except (re.error, OverflowError, RecursionError) as error:
-            raise QueryEvaluationError(
-                f"Bad regular expression {text!r} in `{function}`: {error}",
-                hint="put a backslash before characters meant literally, such as \\( and \\[",
-            ) from None
+    try:
+        return compile_java(text)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise QueryEvaluationError(
+            f"Bad regular expression {text!r} in `{function}`: {error}",
+            hint="put a backslash before characters meant literally, such as \\( and \\[",
+        ) from None
 
 
 def _kind(context: QueryContext, arguments: Arguments) -> Nodes:

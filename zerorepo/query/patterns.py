@@ -59,7 +59,9 @@ class PatternResolver:
             if text.startswith("@"):
                 raise UsageError(f"Bad target pattern `{text}`: there are no external repositories")
             if text.startswith("//") and text.rpartition(":")[2] in _WILDCARDS and self._graph.find(text) is not None:
-                return _exactly(text[2:].rpartition(":")[0], text.rpartition(":")[2])  # as in Bazel, a target of this name
+                return _exactly(
+                    text[2:].rpartition(":")[0], text.rpartition(":")[2]
+                )  # as in Bazel, a target of this name
             return parse_pattern(text, self._cwd)
         if not text or text.startswith("/"):
             raise UsageError(f"Bad target pattern `{text}`", hint="patterns look like //a/..., //a:b, :b or a/b")
