@@ -100,7 +100,7 @@ def _show(actions: Sequence[Mapping[str, Any]]) -> None:
         if len(action["inputs"]) > len(shown[:_MOST]):
             emit(f"          … {len(action['inputs']) - len(shown[:_MOST])} more: --output json has them all")
     if not actions:
-        say("These targets have asked for no action yet.")
+        say("These targets ask for no action, or none is known before others are built.")
 
 
 def _outline(inputs: Mapping[str, str]) -> list[tuple[str, str]]:

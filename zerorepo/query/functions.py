@@ -153,7 +153,9 @@ def _some(context: QueryContext, arguments: Arguments) -> Nodes:
     nodes, count = arguments.nodes(0), arguments.integer(1)
     if not nodes:
         raise QueryEvaluationError("`some` is asked for a member of an empty set")
-    return frozenset(heapq.nsmallest(1 if count is None else count, nodes))
+    ranking = context.ranking
+    # Any will do; of what a function has ranked, the highest.
+    return frozenset(heapq.nsmallest(count or 1, nodes, key=lambda node: (-ranking.get(node, 0.0), node)))
 
 
 def _loadfiles(context: QueryContext, arguments: Arguments) -> Nodes:

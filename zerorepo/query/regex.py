@@ -1,8 +1,8 @@
 """Regular expressions as Bazel's, which are Java's: the differences that occur in queries, written for Python.
 
 Classes (``\\d``, ``\\w``, ``\\p{Alpha}`` …) are of ASCII; ``\\Q…\\E`` quotes; ``(?<name>…)`` names; ``(?i)`` may stand anywhere; a
-brace that repeats nothing is an error. What Java has beyond that (intersections of classes, Unicode classes) is an error, not another
-meaning.
+brace that repeats nothing is an error. What Java has beyond that (intersections of classes, Unicode classes) is an error, not
+another meaning.
 """
 
 from __future__ import annotations
