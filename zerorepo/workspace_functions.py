@@ -98,11 +98,12 @@ class _Asked:
         output = self.workspace.output_dir
         for path in _candidates(text, self._start, self.workspace.root):
             full = self.workspace.root / path
-            if full.is_relative_to(output) and full.exists():
+            there = _is_there(full)
+            if there and full.is_relative_to(output):
                 return self._maker(graph, str(full.relative_to(output)))
             if (node := find_path(graph, path)) is not None:
                 return _declared_in(graph, path) if _declares(graph, path) else _owners(graph, node)
-            if full.exists():
+            if there:
                 return frozenset()
         names = [graph.labels[node][2:].replace(":", "/").lstrip("/") for node in graph.all_nodes - graph.rules]
         raise QueryEvaluationError(
@@ -197,6 +198,13 @@ def find_path(graph: QueryGraph, path: str) -> int | None:
             return None
         folder, _, last = folder.rpartition("/")
         name = f"{last}/{name}"
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False  # such as a name that is too long for any file
 
 
 def _owners(graph: QueryGraph, node: int) -> Nodes:

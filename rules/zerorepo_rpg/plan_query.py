@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
+from zerorepo.errors import UsageError
 from zerorepo.label import Label, parse_label
 from zerorepo.query_api import QueryView
 from zerorepo_rpg.condition import parse_condition
@@ -95,7 +98,10 @@ def _plans(view: QueryView) -> Iterator[_Planned]:
         file = view.workspace / path
         if not path or not file.is_file():
             continue
-        lock = parse_lock(file.read_text(encoding="utf-8", errors="replace"), path)
+        try:
+            lock = parse_lock(file.read_text(encoding="utf-8", errors="replace"), path)
+        except OSError as error:
+            raise UsageError(f"Cannot read the plan: {error.strerror}", where=path) from None
         plan = Plan(
             features=lock.features or FeatureSet(),
             modules=lock.modules or ModuleSet(),
@@ -103,7 +109,12 @@ def _plans(view: QueryView) -> Iterator[_Planned]:
             base_classes=lock.base_classes or BaseClasses(),
             interfaces=lock.interfaces,
         )
-        yield _Planned(parse_label(label).package, plan.to_graph())
+        try:
+            graph = plan.to_graph()
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ").splitlines()[0]
+            raise UsageError(f"The plan does not hold together: {first}", where=path) from None
+        yield _Planned(parse_label(label).package, graph)
 
 
 def _values(planned: _Planned, node: RPGNode, key: str) -> list[str]:

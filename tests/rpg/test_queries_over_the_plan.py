@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zerorepo.errors import UsageError
 from zerorepo.query_api import BadArgument
 from zerorepo_rpg.condition import parse_condition
 from zerorepo_rpg.plan_query import flow, node
@@ -107,3 +108,26 @@ def test_conditions_mean_what_logic_says(case: tuple[str, bool]) -> None:
 def test_and_binds_closer_than_or() -> None:
     holds = parse_condition("level=A or level=A and name=nosuch", ("level", "name"), position=1)
     assert holds(lambda key: ["A"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["schema = 99", "[[", 'schema = 1\n[[module]]\nid = "a"\n[[flow]]\nsource = "a"\ntarget = "b"\ndata_name = "d"\n'],
+)
+def test_a_plan_that_cannot_be_read_is_an_error_that_names_it(tmp_path: Path, text: str) -> None:
+    (tmp_path / "zerorepo.lock").write_text(text)
+
+    class Broken(View):
+        workspace = tmp_path
+
+    with pytest.raises(UsageError) as caught:
+        node(Broken(), TARGETS, "level=MODULE")
+    assert (caught.value.where or "").startswith("zerorepo.lock")
+
+
+def test_without_a_plan_there_are_no_nodes(tmp_path: Path) -> None:
+    class Empty(View):
+        workspace = tmp_path
+
+    assert node(Empty(), TARGETS, "level=MODULE") == set()
+    assert flow(Empty(), frozenset({"//tables:Table"}), None) == {"//tables:Table"}
