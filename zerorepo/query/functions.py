@@ -52,7 +52,7 @@ def _allpaths(context: QueryContext, arguments: Arguments) -> Nodes:
 def _somepath(context: QueryContext, arguments: Arguments) -> Nodes:
     sources, targets = arguments.nodes(0), arguments.nodes(1)
     _check_sources(context, sources)
-    return frozenset(some_path(context.graph.forward, sources, targets))
+    return frozenset(some_path(context.graph.forward, context.graph.reverse, sources, targets))
 
 
 def _check_sources(context: QueryContext, sources: Nodes) -> None:

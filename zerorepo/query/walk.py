@@ -36,13 +36,6 @@ def _reach_within(edges: Adjacency, start: Iterable[int], within: Nodes) -> set[
     return seen
 
 
-def _marks(nodes: Iterable[int], size: int) -> bytearray:
-    marks = bytearray(size)
-    for node in nodes:
-        marks[node] = 1
-    return marks
-
-
 def ancestors_in_universe(
     forward: Adjacency, reverse: Adjacency, universe: Nodes, targets: Nodes, depth: int | None = None
 ) -> set[int]:
@@ -65,30 +58,43 @@ def all_paths(forward: Adjacency, reverse: Adjacency, sources: Nodes, targets: N
     return _reach_within(forward, leading & sources, leading)
 
 
-def some_path(forward: Adjacency, sources: Nodes, targets: Nodes) -> list[int]:
-    """A shortest path from ``sources`` to ``targets``, both ends included; empty when there is none."""
-    order = sorted(sources)
+def some_path(forward: Adjacency, reverse: Adjacency, sources: Nodes, targets: Nodes) -> list[int]:
+    """A shortest path from ``sources`` to ``targets``, both ends included; empty when there is none.
+
+    Searched from both ends, a level at a time of whichever has the smaller one: what one search meets of the other is on a shortest
+    path, since a shorter one would have met before.
+    """
     if direct := sources & targets:
         return [min(direct)]
-    unseen = bytearray(b"\1") * len(forward)
-    for node in order:
-        unseen[node] = 0
-    parents: dict[int, int] = {}
-    wanted = _marks(targets, len(forward))
-    for node in order:
-        for target in forward[node]:
-            if unseen[target]:
-                unseen[target] = 0
-                parents[target] = node
-                if wanted[target]:
-                    return _trace(parents, target)
-                order.append(target)
-    return []
-
-
-def _trace(parents: dict[int, int], end: int) -> list[int]:
-    path = [end]
-    while path[-1] in parents:
-        path.append(parents[path[-1]])
+    front, back = sorted(sources), sorted(targets)
+    ahead, behind = dict.fromkeys(front, -1), dict.fromkeys(back, -1)
+    met: int | None = None
+    while front and back and met is None:
+        if len(front) <= len(back):
+            front, met = _next_level(forward, front, ahead, behind)
+        else:
+            back, met = _next_level(reverse, back, behind, ahead)
+    if met is None:
+        return []
+    path = [met]
+    while (before := ahead[path[-1]]) >= 0:
+        path.append(before)
     path.reverse()
+    while (after := behind[path[-1]]) >= 0:
+        path.append(after)
     return path
+
+
+def _next_level(
+    edges: Adjacency, level: list[int], seen: dict[int, int], other: dict[int, int]
+) -> tuple[list[int], int | None]:
+    """The nodes one step on, each noted in ``seen`` with where it was come from; or one that the other search has seen."""
+    found: list[int] = []
+    for node in level:
+        for target in edges[node]:
+            if target not in seen:
+                seen[target] = node
+                if target in other:
+                    return found, target
+                found.append(target)
+    return found, None
