@@ -87,7 +87,8 @@ def _add_target(builder: GraphBuilder, target: Mapping[str, Any], tools: Sequenc
             deps[name] = [value] if isinstance(value, str) else value
     if target.get("implicit_tests") and not target.get("tests"):
         deps["$implicit_tests"] = target["implicit_tests"]
-    attrs: dict[str, object] = {name: target[name] for name in _SCALARS if name in target}
+    # `actual` is one label, not a list of them.
+    attrs: dict[str, object] = {name: target[name] for name in (*_SCALARS, "actual") if name in target}
     if target.get("visibility"):
         attrs["visibility"] = target["visibility"]
     if rule == "unit_test" and "timeout" not in attrs:

@@ -78,6 +78,10 @@ class ActionCache:
         except ValueError:
             return {}  # written by another version of the encoding
 
+    def has(self, key: str) -> bool:
+        """Whether a result is remembered. Its blobs may be gone; ``get`` finds out."""
+        return self._row(key) is not None
+
     def meters(self, key: str) -> dict[str, float]:
         """What the action with this key cost when it ran; empty when it is not remembered."""
         row = self._row(key)

@@ -200,6 +200,8 @@ class Engine:
         result.updated = list(self._effects.updated)
         if not self.options.dry_run:
             self.outputs.prune(self._is_gone)
+            built = {str(label) for label in result.built}
+            self.traces.note_failures(map(str, result.failed), lambda text: text in built or self._is_gone(text))
         for adoption in self.table.adoptions.values():
             if self._is_gone(str(adoption.label)):
                 self.events.note("stale adoption", str(adoption.label), where=adoption.where)

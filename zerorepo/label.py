@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, NamedTuple
-
-from pydantic import GetCoreSchemaHandler, ValidationInfo
-from pydantic_core import CoreSchema, core_schema
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zerorepo.errors import UsageError
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, ValidationInfo
+    from pydantic_core import CoreSchema
 
 # Bazel's target-name characters, and the letters of all languages, since files have such names; a name may hold slashes
 # (files), a package part may not be "." or "..".
@@ -41,6 +42,8 @@ class Label(NamedTuple):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema  # a query reads labels without pydantic
+
         def validate(value: Any, info: ValidationInfo) -> Label:
             if isinstance(value, Label):
                 return value

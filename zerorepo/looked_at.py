@@ -19,11 +19,17 @@ from pathlib import Path
 from zerorepo import snapshot
 from zerorepo.adoption import ADOPTED_NAME
 from zerorepo.buildfile import BUILD_NAME, package_folders
+from zerorepo.context import Built
 from zerorepo.engine import BuildResult, Engine
+from zerorepo.executors.local import WouldRun
+from zerorepo.journal import journals
 from zerorepo.label import Label
 from zerorepo.rows import GENERATION
+from zerorepo.scheduler import BuildStopped, DependencyFailed
 from zerorepo.settled import States, Unsettled
 from zerorepo.workspace import CONFIG_NAME, STATE_NAME, Workspace
+
+_WAITS = (WouldRun, DependencyFailed, BuildStopped)
 
 
 @dataclass(slots=True)
@@ -69,17 +75,9 @@ class Look:
             return None
         if not _stays(engine, result, matched):
             return None
-        workspace = engine.workspace
-        out = workspace.workspace.output.strip("/")
-        folders = {*package_folders(workspace), *engine.sources.walked()} - {"."}
-        files, absent = _read(engine)
-        outputs = {path: made for built in result.built.values() for path, made in built.trace.outputs.items()}
-        states = States(str(workspace.root))
+        states = States(str(engine.workspace.root))
         try:
-            states.take({CONFIG_NAME, *_code(workspace.root, engine), *_search_path(workspace.root)}, self._process_ns)
-            states.take([*sorted(folders), *files, *_resources(engine)], self._began_ns)
-            states.take_root(self._began_ns, self._names, {STATE_NAME, out, "__pycache__"})
-            states.take_outputs(out, outputs, self._began_ns, lambda path: _recorded(engine, path, *outputs[path]))
+            absent = self._take(states, engine, result.built.values())
             for mark, state in self._marks:
                 states.take_same(mark, state)
             if any(os.lstat(path).st_ino != inode for path, inode in self._kept):
@@ -88,10 +86,50 @@ class Look:
             return None
         return LookedAt(
             states.packed(),
-            [os.fsencode(workspace.root / path) for path in absent],
+            absent,
             [(os.fsencode(path), inode) for path, inode in self._kept],
-            _environment(workspace),
+            _environment(engine.workspace),
         )
+
+    def of_graph(self, engine: Engine) -> LookedAt | None:
+        """What the target graph was made from: as for a build, and all that builds remember. None when that cannot be told."""
+        jobs = list(engine.scheduler.jobs())
+        if self._names is None or any(job.error and not isinstance(job.error, _WAITS) for job in jobs):
+            return None
+        built = [job.value for job in jobs if job.value is not None]
+        if any(request.kind == "volatile" for each in built for group in each.trace.groups for request in group):
+            return None
+        states = States(str(engine.workspace.root))
+        try:
+            absent = self._take(states, engine, built)
+            for folder in (engine.shared.folder, engine.local.folder):
+                if not folder.exists():
+                    absent.append(os.fsencode(folder))
+                    continue
+                names = os.listdir(folder)
+                if journals(folder) or any(name.endswith("-wal") for name in names):
+                    return None  # a build is at work
+                # Its names change when the next build begins, its database when that has something to remember.
+                states.take(
+                    [str(folder), *(f"{folder}/{name}" for name in names if name.endswith(".db"))], self._began_ns
+                )
+        except (OSError, Unsettled):
+            return None
+        return LookedAt(states.packed(), absent, [], _environment(engine.workspace))
+
+    def _take(self, states: States, engine: Engine, built: Iterable[Built]) -> list[bytes]:
+        """Take the state of files and folders; answers the paths that must stay absent. Unsettled or OSError."""
+        workspace = engine.workspace
+        out = workspace.workspace.output.strip("/")
+        folders = {*package_folders(workspace), *engine.sources.walked()} - {"."}
+        files, absent = _read(engine)
+        outputs = {path: made for each in built for path, made in each.trace.outputs.items()}
+        states.take({CONFIG_NAME, *_code(workspace.root, engine), *_search_path(workspace.root)}, self._process_ns)
+        states.take([*sorted(folders), *files, *_resources(engine)], self._began_ns)
+        assert self._names is not None
+        states.take_root(self._began_ns, self._names, {STATE_NAME, out, "__pycache__"})
+        states.take_outputs(out, outputs, self._began_ns, lambda path: _recorded(engine, path, *outputs[path]))
+        return [os.fsencode(workspace.root / path) for path in absent]
 
 
 def files_of(engine: Engine, result: BuildResult) -> tuple[list[str], list[str]]:

@@ -17,6 +17,7 @@ from typing import Any
 
 from zerorepo.checks import Check
 from zerorepo.errors import InternalError, UsageError, did_you_mean
+from zerorepo.query_api import QueryFunction
 from zerorepo.rule import MacroRule, Rule
 from zerorepo.values import Value
 
@@ -31,7 +32,8 @@ class RuleSet:
     ``commands``: command name to a ``typer.Typer`` or a function. ``probes``: name to an
     async function of the workspace folder, for ``zerorepo info``. ``checks``: name to a check, for ``zerorepo doctor`` (see
     ``zerorepo.checks``). ``templates``: name to a function that returns the files (path to
-    text) that ``zerorepo init`` writes.
+    text) that ``zerorepo init`` writes. ``query_functions``: name to a function of the query language (see
+    ``zerorepo.query_api``).
     """
 
     name: str
@@ -41,6 +43,7 @@ class RuleSet:
     probes: Mapping[str, str] = field(default_factory=dict)
     checks: Mapping[str, Check] = field(default_factory=dict)
     templates: Mapping[str, str] = field(default_factory=dict)
+    query_functions: Mapping[str, QueryFunction] = field(default_factory=dict)
 
 
 def load_object(path: str) -> Any:
@@ -136,6 +139,11 @@ class Registry:
     def commands(self) -> dict[str, str]:
         """Command name to import path, of all rule sets."""
         return {name: path for rule_set in self.rule_sets for name, path in rule_set.commands.items()}
+
+    @property
+    def query_functions(self) -> list[tuple[str, QueryFunction]]:
+        """Functions of the query language, of all rule sets."""
+        return [each for rule_set in self.rule_sets for each in rule_set.query_functions.items()]
 
 
 def _rule_set_of(module: str, where: str) -> RuleSet:

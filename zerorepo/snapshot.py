@@ -94,9 +94,9 @@ def answer(argv: list[str]) -> tuple[str, str] | None:
             return None
         try:
             posix.chdir(_directory(argv) or ".")
-            root = _root(posix.getcwd())
+            root = root_of(posix.getcwd())
             body = _load(f"{root}/{FOLDER}/{_name(key)}", key) if root is not None else None
-            if body is None or not _same(body):
+            if body is None or not unchanged(*body[1:5]):
                 return None
         finally:
             posix.chdir(cwd)
@@ -106,8 +106,13 @@ def answer(argv: list[str]) -> tuple[str, str] | None:
     return body[5].replace(WALL, f"{took:.3f}"), body[6].replace(WALL, f"{took:.1f}")
 
 
-def _same(body: Body) -> bool:
-    _, chunks, absent, kept, environment, _, _ = body
+def unchanged(
+    chunks: list[Chunk],
+    absent: list[bytes],
+    kept: list[tuple[bytes, int]],
+    environment: list[tuple[bytes, bytes | None]],
+) -> bool:
+    """Whether everything is as it was written down. OSError when a file is gone. The working folder is another afterwards."""
     for name, value in environment:
         if posix.environ.get(name) != value:
             return False
@@ -133,7 +138,7 @@ def _exists(path: bytes) -> bool:
 def _load(path: str, key: bytes) -> Body | None:
     with open(path, "rb") as file:
         data = file.read()
-    if _checksum(memoryview(data)[8:]) != data[:8]:
+    if checksum(memoryview(data)[8:]) != data[:8]:
         return None
     try:
         body: Body = marshal.loads(memoryview(data)[8:])  # our own bytes, intact by their checksum
@@ -142,15 +147,17 @@ def _load(path: str, key: bytes) -> Body | None:
     return body if isinstance(body, tuple) and len(body) == 7 and body[0] == key else None
 
 
-def _checksum(data: "bytes | memoryview") -> bytes:
+def checksum(data: "bytes | memoryview") -> bytes:
+    """Eight bytes that tell damage."""
     return _imp.source_hash(FORMAT, data)  # SipHash; as ``importlib.util.source_hash``, which costs an import
 
 
 def _name(key: bytes) -> str:
-    return _checksum(key).hex()
+    return checksum(key).hex()
 
 
-def _root(folder: str) -> str | None:
+def root_of(folder: str) -> str | None:
+    """The nearest folder at or above ``folder`` with a ``zerorepo.toml``."""
     while True:
         try:
             if posix.stat(f"{folder}/{_CONFIG}").st_mode & 0o170000 == 0o100000:
@@ -186,7 +193,7 @@ def write(
         pass
     scratch = f"{folder}/.{posix.getpid()}"
     with open(scratch, "wb") as file:
-        file.write(_checksum(data))
+        file.write(checksum(data))
         file.write(data)
     posix.rename(scratch, f"{folder}/{_name(key)}")
     _remove_oldest(folder)

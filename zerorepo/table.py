@@ -70,12 +70,21 @@ class Target:
         """Labels in its attributes: its declared dependencies, in order, once each."""
         return list(dict.fromkeys(_find(self.attrs, Label)))
 
+    def references(self) -> dict[str, list[Label | SourcePath]]:
+        """Labels and source paths by the attribute that holds them, globs included."""
+        found = {}
+        for name in type(self.attrs).model_fields:
+            value = getattr(self.attrs, name)
+            if value and not isinstance(value, bool | int) and (inside := list(_find(value, (Label, SourcePath)))):
+                found[name] = inside
+        return found
+
     def sources(self) -> list[str]:
         """Source paths in its attributes, globs included, in order, once each."""
         return list(dict.fromkeys(str(path) for path in _find(self.attrs, SourcePath)))
 
 
-def _find(value: Any, kind: type) -> Iterator[Any]:
+def _find(value: Any, kind: type | tuple[type, ...]) -> Iterator[Any]:
     if isinstance(value, kind):
         yield value
     elif isinstance(value, BaseModel):
@@ -99,6 +108,17 @@ class TargetTable:
         self._static: dict[str, dict[Label, Target]] = {}
         self._packages: list[str] | None = None
         self._expanded: dict[str, dict[Label, Target]] = {}
+        self.broken: dict[str, UsageError] = {}
+        """Packages whose build file is wrong, for a table that is told to ``tolerate`` them: they declare nothing."""
+
+    def tolerate(self) -> None:
+        """Read every package now, and pass over those whose build file is wrong."""
+        for package in self.packages:
+            try:
+                self._package(package)
+            except UsageError as error:
+                self.broken[package] = error
+                self._static[package] = {}
 
     @property
     def packages(self) -> list[str]:

@@ -1,67 +1,65 @@
 """The graph that ``zerorepo query`` asks: declared targets, those of expansions that are up to date, and their files.
 
 Edges are the labels and sources in attributes, and what the last build of a target asked for beyond these. Nothing is built: an
-expansion whose targets are not known is named instead. Knows nothing of the query language.
+expansion whose targets are not known is named instead. A package whose build file is wrong is one with an error. Knows nothing of
+the query language, nor of where a graph is kept.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 
 from zerorepo.buildfile import BUILD_NAME
 from zerorepo.engine import Engine
 from zerorepo.label import Label, parse_label
 from zerorepo.query.builder import GraphBuilder
-from zerorepo.query.graph import QueryGraph
+from zerorepo.saved_graph import TargetGraph
 from zerorepo.table import Target
 from zerorepo.workspace import CONFIG_NAME
 
 
-@dataclass(frozen=True, slots=True)
-class TargetGraph:
-    """``unknown``: expansions that would have to be built before the targets that they declare are known."""
-
-    graph: QueryGraph
-    unknown: tuple[str, ...]
-
-
 async def target_graph(engine: Engine) -> TargetGraph:
     """The graph of a workspace. ``engine`` must be in dry-run mode."""
-    unknown = await _expand_known(engine)
+    engine.table.tolerate()
+    unknown = await expand_known(engine)
     builder = GraphBuilder()
-    packages = sorted({*engine.table.packages, *(target.label.package for target in engine.table.all())})
-    taken = {target.label for target in engine.table.all()}
-    for package in packages:
-        builder.add_package(package, build_file=_build_file(engine, package))
-    files: dict[str, None] = {}
-    outs: dict[str, str] = {}
-    for target in engine.table.all():
-        deps, sources = _edges(engine, target)
-        deps = [label for label in deps if label in taken]
-        source_labels = [str(file_label(path, packages)) for path in sources]
-        files.update(dict.fromkeys(source_labels))
+    targets = engine.table.all()
+    names = {*engine.table.packages, *(target.label.package for target in targets)}
+    taken = {target.label for target in targets}
+    for package in sorted(names):
+        broken = engine.table.broken.get(package)
+        build_file = _build_file(engine, package)
+        builder.add_package(package, build_file=build_file, error=broken.render() if broken else None)
+    files: dict[str, Label] = {}
+    outs: set[str] = set()
+    for target in targets:
+        references: dict[str, list[str]] = {}
+        for attribute, labels, paths in _edges(engine, target):
+            inside = {str(label): label for label in (file_label(path, names) for path in paths)}
+            files.update(inside)
+            known = [str(label) for label in labels if label in taken or not _may_be_declared(label, unknown)]
+            references[attribute] = [*known, *inside]
         made = [_out_label(target, path) for path in _outputs(engine, target)]
         own = [str(label) for label in made if label not in taken and str(label) not in outs]
-        outs.update(dict.fromkeys(own, str(target.label)))
+        outs.update(own)
         builder.add_target(
             str(target.label),
             target.rule.name,
-            {"deps": [str(label) for label in deps]},
-            srcs=source_labels,
+            references,
             outs=own,
             attrs=lambda target=target: target.attrs.model_dump(mode="json"),  # type: ignore[misc]
             location=target.where,
             tags=target.attrs.tags,
             is_test=target.rule.test,
         )
-    for label in files:
-        if label not in outs and parse_label(label) not in taken and not _is_build_file(label):
-            builder.add_source_file(label, location=parse_label(label).path)
+    for text, label in files.items():
+        if text not in outs and label not in taken and label.name not in (BUILD_NAME, CONFIG_NAME):
+            builder.add_source_file(text, location=label.path)
     return TargetGraph(builder.freeze(), tuple(sorted(str(label) for label in unknown)))
 
 
-async def _expand_known(engine: Engine) -> set[Label]:
+async def expand_known(engine: Engine) -> set[Label]:
     """Declare what up-to-date expansions declare; returns the others."""
     asked: set[Label] = set()
     while todo := [t.label for t in engine.table.all() if t.rule.expands and t.label not in asked]:
@@ -71,19 +69,35 @@ async def _expand_known(engine: Engine) -> set[Label]:
     return {label for label in asked if label in failed}
 
 
-def _edges(engine: Engine, target: Target) -> tuple[list[Label], list[str]]:
-    labels, sources = dict.fromkeys(target.labels()), dict.fromkeys(_expand_globs(engine, target.sources()))
-    if target.declared_by is not None:
-        labels[target.declared_by] = None  # what it is depends on what that expansion says
+def _may_be_declared(label: Label, unknown: Iterable[Label]) -> bool:
+    """Whether one of these expansions may declare it: those in its package or above."""
+    return any(
+        not each.package or label.package == each.package or label.package.startswith(f"{each.package}/")
+        for each in unknown
+    )
+
+
+def _edges(engine: Engine, target: Target) -> Iterator[tuple[str, list[Label], list[str]]]:
+    """What a target depends on: the attribute, labels in it, and source paths. A dollar sign marks what no attribute says."""
+    known: set[Label | str] = {target.label}
+    for name, values in target.references().items():
+        labels = list(dict.fromkeys(each for each in values if isinstance(each, Label) and each != target.label))
+        paths = list(
+            dict.fromkeys(_expand_globs(engine, [str(each) for each in values if not isinstance(each, Label)]))
+        )
+        known.update(labels, paths)
+        yield name, labels, paths
+    if target.declared_by is not None and target.declared_by not in known:
+        known.add(target.declared_by)
+        yield "$declared_by", [target.declared_by], []  # what it is depends on what that expansion says
     last = engine.traces.last(target.label)
     if last is not None and last.identity == str(engine.identity(target)):
-        for kind, name, _ in last.requests:
-            if kind == "provider":
-                labels[parse_label(name.rpartition(" ")[0])] = None
-            elif kind == "source":
-                sources[name] = None
-    labels.pop(target.label, None)
-    return list(labels), list(sources)
+        asked = [parse_label(name.rpartition(" ")[0]) for kind, name, _ in last.requests if kind == "provider"]
+        read = [name for kind, name, _ in last.requests if kind == "source"]
+        labels = [label for label in dict.fromkeys(asked) if label not in known]
+        paths = [path for path in dict.fromkeys(read) if path not in known]
+        if labels or paths:
+            yield "$asked", labels, paths
 
 
 def _expand_globs(engine: Engine, paths: list[str]) -> list[str]:
@@ -105,17 +119,18 @@ def _out_label(target: Target, path: str) -> Label:
     return Label("", path)
 
 
-def file_label(path: str, packages: list[str]) -> Label:
+def file_label(path: str, packages: Iterable[str]) -> Label:
     """The label of a file: its package is the nearest folder above it that is one."""
-    best = max((p for p in packages if not p or path.startswith(p + "/")), key=len, default="")
-    return Label(best, path[len(best) + 1 :] if best else path)
+    names = packages if isinstance(packages, set | frozenset) else set(packages)
+    folder = path
+    while folder:
+        folder = folder.rpartition("/")[0]
+        if folder in names:
+            break
+    return Label(folder, path[len(folder) + 1 :] if folder else path)
 
 
 def _build_file(engine: Engine, package: str) -> str | None:
     if not package:
         return str(Label("", CONFIG_NAME))
     return str(Label(package, BUILD_NAME)) if package in engine.table.packages else None
-
-
-def _is_build_file(label: str) -> bool:
-    return parse_label(label).name in (BUILD_NAME, CONFIG_NAME)

@@ -6,7 +6,7 @@ is a hit; and for each label of a workspace the last build of it, which ``explai
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -190,6 +190,18 @@ class TraceStore:
             return LastBuild(_last.decode(row), self._actions, DigestFunction.XXH3)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
+
+    def failures(self) -> set[str]:
+        """Labels whose last build failed in this workspace."""
+        return {key[1:].decode() for key in self._local.keys(b"x")}
+
+    def note_failures(self, failed: Iterable[str], well: Callable[[str], bool]) -> None:
+        """Remember what failed in a build, and forget earlier failures that are ``well`` now."""
+        earlier = self.failures()
+        for label in set(failed) - earlier:
+            self._local.put(b"x" + label.encode(), b"")
+        for label in filter(well, earlier):
+            self._local.delete(b"x" + label.encode())
 
     def labels(self) -> list[str]:
         """Every label that was ever built here, sorted."""

@@ -1,6 +1,7 @@
 """What this rule set offers: the macro ``repository`` and the rules that it and its expansions are made of."""
 
 from zerorepo.plugins import RuleSet
+from zerorepo.query_api import EXPRESSION, INTEGER, WORD, QueryFunction
 
 _RULES = "zerorepo_rpg.rules."
 
@@ -24,6 +25,19 @@ RULE_SET = RuleSet(
         "rpg_assemble": _RULES + "repository:rpg_assemble",
         "rpg_suite": _RULES + "repository:rpg_suite",
         "rpg_repository": _RULES + "repository:rpg_repository",
+    },
+    query_functions={
+        "node": QueryFunction(
+            "zerorepo_rpg.plan_query:node",
+            (EXPRESSION, WORD),
+            summary='targets of x whose node in the plan has attributes such as "level=FEATURE and module=auth"',
+        ),
+        "flow": QueryFunction(
+            "zerorepo_rpg.plan_query:flow",
+            (EXPRESSION, INTEGER),
+            optional=1,
+            summary="x and the targets of the modules that its data flows to, to a depth",
+        ),
     },
     templates={"repository": "zerorepo_rpg.template:repository"},
 )

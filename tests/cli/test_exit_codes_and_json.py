@@ -37,7 +37,7 @@ def test_1_when_a_build_fails(ws: Command) -> None:
 @pytest.mark.parametrize(
     "args",
     [["build", "//:nothing"], ["build", "--no-such-flag"], ["build", "-j", "0"], ["nonsense"], ["build", "@x//y"],
-     ["explain", "//..."],
+     ["explain", "deps("],
      ["completion", "tcsh"], ["--set", "a=b", "build"], ["build", "--jobs", "many"], ["-C", "/no/such/folder", "build"],
      ["build", "--events", "/no/such/folder/events"]],
 )  # fmt: skip

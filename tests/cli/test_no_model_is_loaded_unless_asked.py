@@ -28,6 +28,7 @@ COMMANDS = [
     ["build", "//...", "--refresh", "//..."],
     ["test", "//..."],
     ["query", "//..."],
+    ["aquery", "//..."],
     ["explain", "//:greeting"],
     ["prompt", "//:greeting"],
     ["cost"],

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_query import Model, below, expressions, models, naive
 
-from zerorepo.query import evaluate_query, expand_patterns, run_query, unparse
+from zerorepo.query import GraphBuilder, evaluate_query, expand_patterns, run_query, unparse
 from zerorepo.query.formats import FORMATS
+from zerorepo.query.stored import pack, unpack
 from zerorepo.query.syntax import Expression
 
 
@@ -102,3 +103,65 @@ def test_the_factored_drawing_has_the_same_edges_as_the_plain_one(model: Model, 
 def test_a_negative_pattern_takes_away_what_came_before_it(model: Model) -> None:
     found = expand_patterns(model.graph(), ["//...", "-//a/...", "//a:t0"]).targets
     assert found == evaluate_query("//... - //a/... + //a:t0", model.graph()).labels
+
+
+TAGS = ("slow", "gpu", "small", "medium")
+
+
+@st.composite
+def suites(draw: st.DrawFn) -> tuple[dict[str, set[str]], dict[str, tuple[list[str], list[str]]]]:
+    """Tests with their tags, and suites with tag filters over tests and suites, cycles included."""
+    tests = {
+        f"//a:t{i}": set(draw(st.lists(st.sampled_from(TAGS[:2]), max_size=2))) for i in range(draw(st.integers(1, 4)))
+    }
+    names = [f"//a:s{i}" for i in range(draw(st.integers(1, 3)))]
+    filters = st.lists(st.sampled_from([sign + tag for tag in TAGS for sign in ("", "-", "+")]), max_size=2)
+    members = st.lists(st.sampled_from([*tests, *names]), max_size=4)
+    return tests, {name: (draw(members), draw(filters)) for name in names}
+
+
+@settings(max_examples=200, deadline=None)
+@given(suites())
+def test_a_suite_is_its_tests_that_have_every_tag_and_none_that_it_excludes(
+    case: tuple[dict[str, set[str]], dict[str, tuple[list[str], list[str]]]],
+) -> None:
+    tests, listed = case
+
+    def meant(suite: str, within: frozenset[str]) -> set[str]:
+        members, words = listed[suite]
+        found: set[str] = set()
+        for member in members:
+            if member in tests:
+                found.add(member)
+            elif member not in within:
+                found |= meant(member, within | {member})
+        wanted = {word.lstrip("+") for word in words if word[0] != "-"}
+        unwanted = {word[1:] for word in words if word[0] == "-"}
+        return {x for x in found if wanted <= tests[x] | {"medium"} and not unwanted & (tests[x] | {"medium"})}
+
+    builder = GraphBuilder()
+    for label, tags in tests.items():
+        builder.add_target(label, "unit_test", tags=sorted(tags), is_test=True)
+    for label, (members, words) in listed.items():
+        builder.add_target(label, "test_suite", {"tests": members}, tags=words)
+    graph = builder.freeze()
+    for suite in listed:
+        assert set(evaluate_query(f"tests({suite})", graph).labels) == meant(suite, frozenset({suite}))
+
+
+@settings(max_examples=60, deadline=None)
+@given(models(), expressions, st.integers(1, 5))
+def test_some_is_that_many_members_or_all(model: Model, expression: Expression, count: int) -> None:
+    whole = naive(model, expression, {})
+    if whole:
+        found = evaluate_query(f"some({unparse(expression)}, {count})", model.graph()).labels
+        assert len(found) == min(count, len(whole)) and whole.issuperset(found)
+
+
+@settings(max_examples=60, deadline=None)
+@given(models(), expressions)
+def test_a_stored_graph_answers_as_the_one_that_was_stored(model: Model, expression: Expression) -> None:
+    graph, text = model.graph(), unparse(expression)
+    again = unpack(pack(graph))
+    for output in ("label", "xml", "jsonl", "tree"):
+        assert run_query(text, again, output=output) == run_query(text, graph, output=output)

@@ -197,6 +197,8 @@ def test_a_registered_function_is_parsed_called_and_ordered_by(graph: QueryGraph
     result = run_query("cost(all, //app:all)", graph, functions=table)
     assert result.text == "//app:check\n//app:app\n"
     assert run_query("cost(all, //app:all)", graph).exit_code == 2
+    assert run_query("cost(all, //app:all)", graph, functions=table, order="no").text == "//app:app\n//app:check\n"
+    assert run_query("some(cost(all, //app:all))", graph, functions=table).text == "//app:check\n"
 
 
 @pytest.mark.parametrize(("option", "word"), [("output", "lable"), ("order", "fulll")])

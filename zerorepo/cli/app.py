@@ -178,22 +178,55 @@ def query(
         typer.Option(
             "--output",
             "-o",
-            help="label, label_kind, package, location, graph, mermaid, tree, json, jsonl, minrank, maxrank.",
+            help="label, label_kind, package, location, build, xml, json, jsonl, minrank, maxrank, tree, graph, mermaid, svg.",
         ),
     ] = "label",
     as_json: Annotated[bool, typer.Option("--json", help="The same as --output json.")] = False,
-    order: Annotated[str, typer.Option("--order", help="full, deps or no.")] = "full",
-    keep_going: KeepGoing = False,
+    order: Annotated[
+        str, typer.Option("--order", help="full (dependents first), deps (the same), or no (by label).")
+    ] = "full",
+    keep_going: Annotated[
+        bool,
+        typer.Option("--keep-going", "-k", help="Answer what can be answered; exit code 3 when something is left out."),
+    ] = False,
+    universe_scope: Annotated[
+        str, typer.Option("--universe-scope", metavar="PATTERN,...", help="Where `allrdeps` and `rbuildfiles` look.")
+    ] = "",
+    no_factored: Annotated[
+        bool, typer.Option("--no-factored", help="graph, mermaid, svg: a box for each target, however alike.")
+    ] = False,
 ) -> None:
     """Ask about the target graph. Never builds and never spends."""
     from zerorepo.cli.query_cmd import run
 
-    raise typer.Exit(run(expression, output="json" if as_json else output, order=order, keep_going=keep_going))
+    raise typer.Exit(
+        run(
+            expression,
+            output="json" if as_json else output,
+            order=order,
+            keep_going=keep_going,
+            universe_scope=[each for each in universe_scope.split(",") if each],
+            factored=not no_factored,
+        )
+    )
+
+
+@app.command()
+def aquery(
+    expression: Annotated[str, typer.Argument(help="Targets, as for query: '//auth/...' or 'stale(//...)'.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="text, json or jsonl.")] = "text",
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --output json.")] = False,
+    keep_going: KeepGoing = False,
+) -> None:
+    """Show the actions of targets: what each was made of, whether its result is in the cache, what it cost. Runs nothing."""
+    from zerorepo.cli.aquery_cmd import run
+
+    raise typer.Exit(run(expression, output="json" if as_json else output, keep_going=keep_going))
 
 
 @app.command()
 def explain(
-    label: Annotated[str, typer.Argument(help="A target.")],
+    label: Annotated[str, typer.Argument(metavar="EXPRESSION", help="A target, or several as for query.")],
     as_json: AsJson = False,
     unsafe: Unsafe = False,
 ) -> None:
@@ -327,6 +360,7 @@ _BUILTIN = frozenset(
         "build",
         "test",
         "query",
+        "aquery",
         "explain",
         "adopt",
         "init",

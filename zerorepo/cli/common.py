@@ -7,13 +7,16 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zerorepo.errors import UsageError
-from zerorepo.label import Pattern, parse_pattern
-from zerorepo.plugins import Registry, installed
 from zerorepo.redaction import mask, redact
-from zerorepo.workspace import Workspace, find_root
+
+# A query whose graph is at hand needs neither: they bring pydantic.
+if TYPE_CHECKING:
+    from zerorepo.label import Pattern
+    from zerorepo.plugins import Registry
+    from zerorepo.workspace import Workspace
 
 
 @dataclass(slots=True)
@@ -35,6 +38,8 @@ GLOBALS = Globals()
 
 def registry() -> Registry:
     """All installed rule sets, loaded once."""
+    from zerorepo.plugins import installed
+
     if GLOBALS.registry is None:
         GLOBALS.registry = installed()
     return GLOBALS.registry
@@ -50,6 +55,8 @@ def start_folder() -> Path:
 
 def load_workspace() -> Workspace:
     """The workspace around the start folder."""
+    from zerorepo.workspace import Workspace, find_root
+
     return Workspace.load(find_root(start_folder()), registry(), GLOBALS.overrides)
 
 
@@ -61,6 +68,8 @@ def current_package(workspace: Workspace) -> str:
 
 def patterns(workspace: Workspace, texts: list[str]) -> list[Pattern]:
     """Target patterns of the command line, relative to where it runs."""
+    from zerorepo.label import parse_pattern
+
     package = current_package(workspace)
     return [parse_pattern(text, package) for text in texts]
 

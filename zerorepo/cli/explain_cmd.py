@@ -1,19 +1,28 @@
-"""``zerorepo explain``: why a target would run, or why it is a hit. A dry run of the one target, told in words."""
+"""``zerorepo explain``: why a target would run, or why it is a hit. A dry run of the target, told in words.
+
+One label, or an expression of the query language, each of whose targets is explained.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from zerorepo.action_key import manifest
 from zerorepo.analysis import check_declared
 from zerorepo.cli.build_cmd import interruptible
-from zerorepo.cli.common import current_package, emit, emit_json, load_workspace
+from zerorepo.cli.common import current_package, emit, emit_json, load_workspace, say
+from zerorepo.cli.query_cmd import chosen_targets
 from zerorepo.engine import BuildOptions, BuildResult, Engine
 from zerorepo.errors import ExitCode, UsageError, did_you_mean
 from zerorepo.executors.local import WouldRun
 from zerorepo.explaining import Shown
 from zerorepo.label import Label, Pattern, parse_pattern
 from zerorepo.rebuilder import compare_manifests
+from zerorepo.workspace import Workspace
+
+_WORD = re.compile(r"[^\s()'\"+^$,=]+")
+"""A command line that is one word is a label, whatever is in it that an expression would have to quote."""
 
 HIT, REPLAY, RUNS, FAILS, MAY, REMOVED = (
     "hit",
@@ -26,13 +35,37 @@ HIT, REPLAY, RUNS, FAILS, MAY, REMOVED = (
 
 
 def run(text: str, *, as_json: bool, unsafe: bool = False) -> ExitCode:
-    """Explain one label."""
+    """Explain a label, or the targets of an expression. JSON is one object for a label, a list for an expression."""
     workspace = load_workspace()
     workspace.check_settings()
-    pattern = parse_pattern(text, current_package(workspace))
-    if pattern.wildcard or pattern.negative:
-        raise UsageError(f"`{text}` is a pattern; explain takes one label")
+    label = _one_label(text, current_package(workspace))
+    if label is not None:
+        body = _explained(workspace, label, unsafe=unsafe)
+        if as_json:
+            emit_json(body)
+        else:
+            _show(body)
+        return ExitCode.OK
+    answer, code = chosen_targets(text)
+    bodies = [_explained(workspace, parse_pattern(each), unsafe=unsafe) for each in answer.labels]
+    if as_json:
+        emit_json(bodies)
+    for body in () if as_json else bodies:
+        _show(body)
+    if not bodies:
+        say(f"There is no target in `{text}`")
+    return ExitCode(code)
 
+
+def _one_label(text: str, package: str) -> Pattern | None:
+    """The pattern of a single label; None for an expression. A label need not be one that is known now."""
+    if not _WORD.fullmatch(text):
+        return None
+    pattern = parse_pattern(text, package)
+    return None if pattern.wildcard else pattern
+
+
+def _explained(workspace: Workspace, pattern: Pattern, *, unsafe: bool) -> dict[str, Any]:
     async def work() -> dict[str, Any]:
         options = BuildOptions(dry_run=True, extra={"unsafe": True} if unsafe else {})
         async with Engine(workspace, options) as engine:
@@ -40,12 +73,7 @@ def run(text: str, *, as_json: bool, unsafe: bool = False) -> ExitCode:
                 check_declared(engine.table, [pattern.label])
             return await _explain(engine, pattern)
 
-    body = interruptible(work())
-    if as_json:
-        emit_json(body)
-    else:
-        _show(body)
-    return ExitCode.OK
+    return interruptible(work())
 
 
 async def _explain(engine: Engine, pattern: Pattern) -> dict[str, Any]:

@@ -77,7 +77,7 @@ class QueryContext:
     def check_loaded(self, nodes: Nodes) -> None:
         """Whatever is missing or broken among the dependencies of ``nodes`` is a `problem`."""
         graph = self.graph
-        for node in sorted(graph.missing.keys() & nodes):
+        for node in sorted(filter(nodes.__contains__, graph.missing)):
             for label in graph.missing[node]:
                 location = graph.infos[node].location
                 where = f" ({location})" if location else ""
@@ -145,7 +145,7 @@ def _call(call: Call, context: QueryContext, variables: Mapping[str, Nodes]) -> 
                 values.append(_evaluate(argument, context, variables))
     context.at(call.column)
     try:
-        return function.implementation(context, Arguments(values))
+        return function.implementation(context, Arguments(values, [each.column for each in call.arguments]))
     except QueryEvaluationError as error:
         error.locate(call.column)
         error.expression = context.expression

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from zerorepo.query.ordering import factored, topological
+from zerorepo.query.ordering import factored, implied, topological
 from zerorepo.query.rendering import Rendering
 
 # Room that Bazel keeps for the line that says how many labels were left out.
@@ -18,14 +18,30 @@ MAX_TREE_DEPTH = 60
 _CONTINUED = " (…)"
 
 
+# What a picture can show at all; beyond, looking for implied edges takes longer than the query.
+_MOST_DIMMED = 3000
+_LOOK = (
+    "  rankdir=LR; nodesep=0.03; ranksep=0.5;",
+    '  node [shape=box, style="rounded,filled", fillcolor="#f6f8fa", color="#57606a", fontname="Helvetica", fontsize=11, '
+    "height=0.3];",
+    '  edge [color="#57606a", arrowsize=0.6];',
+)
+_DIMMED = '  edge [color="#57606a22", arrowhead=none, constraint=false];'
+
+
 def as_dot(result: Rendering) -> str:
-    """The subgraph of the result in DOT."""
+    """The subgraph of the result in DOT: Bazel's text; ``dimmed`` adds a look, and draws what longer paths imply last and pale."""
     groups, edges = _grouped(result)
     names = [_dot_quote(_group_text(result, group, "\\n")) for group in groups]
-    lines = ["digraph mygraph {", "  node [shape=box];"]
-    for place in topological(edges):
+    lines = ["digraph mygraph {", *(_LOOK if result.dimmed else ("  node [shape=box];",))]
+    pale = implied(edges) if result.dimmed and len(edges) <= _MOST_DIMMED else set()
+    order = topological(edges)
+    for place in order:
         lines.append(f"  {names[place]}")
-        lines += [f"  {names[place]} -> {names[target]}" for target in edges[place]]
+        lines += [f"  {names[place]} -> {names[target]}" for target in edges[place] if (place, target) not in pale]
+    if pale:
+        lines.append(_DIMMED)
+        lines += [f"  {names[a]} -> {names[b]}" for a in order for b in edges[a] if (a, b) in pale]
     return "\n".join([*lines, "}", ""])
 
 

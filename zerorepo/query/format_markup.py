@@ -74,7 +74,7 @@ def _attributes(graph: QueryGraph, node: int) -> Iterator[tuple[str, object]]:
             yield name, value
     for name, labels in info.references.items():
         if labels:
-            yield name, list(labels)
+            yield name, explicit.get(name, list(labels))
 
 
 def _xml_attribute(name: str, value: object, *, labels: bool) -> Iterator[str]:

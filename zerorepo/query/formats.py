@@ -118,6 +118,7 @@ def check_format(output: str, order: str) -> None:
 def _check(what: str, word: str, known: Iterable[str]) -> None:
     names = list(known)
     if word not in names:
+        names += ["svg"] if known is FORMATS else []  # which the command line makes of `graph`
         hint = did_you_mean(word, names) or f"there are: {', '.join(names)}"
         raise QuerySyntaxError(f"There is no {what} `{word}`", hint=hint)
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import heapq
 import re
-import warnings
 from collections.abc import Iterable, Mapping
 
 from zerorepo.query.errors import QueryEvaluationError
 from zerorepo.query.evaluator import QueryContext
 from zerorepo.query.graph import Nodes, QueryGraph
+from zerorepo.query.regex import compile_java
 from zerorepo.query.registry import Arguments, Function, FunctionTable, Implementation, Parameter
 from zerorepo.query.suites import tests_of
 from zerorepo.query.visibility import is_visible
@@ -52,7 +52,7 @@ def _allpaths(context: QueryContext, arguments: Arguments) -> Nodes:
 def _somepath(context: QueryContext, arguments: Arguments) -> Nodes:
     sources, targets = arguments.nodes(0), arguments.nodes(1)
     _check_sources(context, sources)
-    return frozenset(some_path(context.graph.forward, sources, targets))
+    return frozenset(some_path(context.graph.forward, context.graph.reverse, sources, targets))
 
 
 def _check_sources(context: QueryContext, sources: Nodes) -> None:
@@ -79,16 +79,13 @@ def _packages(graph: QueryGraph, nodes: Nodes) -> set[str]:
 
 
 def _regex(text: str, function: str) -> re.Pattern[str]:
-    with warnings.catch_warnings():
-        # Python warns of character classes that Java reads in another way.
-        warnings.simplefilter("ignore", FutureWarning)
-        try:
-            return re.compile(text)
-        except (re.error, OverflowError, RecursionError) as error:
-            raise QueryEvaluationError(
-                f"Bad regular expression {text!r} in `{function}`: {error}",
-                hint="put a backslash before characters meant literally, such as \\( and \\[",
-            ) from None
+    try:
+        return compile_java(text)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise QueryEvaluationError(
+            f"Bad regular expression {text!r} in `{function}`: {error}",
+            hint="put a backslash before characters meant literally, such as \\( and \\[",
+        ) from None
 
 
 def _kind(context: QueryContext, arguments: Arguments) -> Nodes:
@@ -156,7 +153,9 @@ def _some(context: QueryContext, arguments: Arguments) -> Nodes:
     nodes, count = arguments.nodes(0), arguments.integer(1)
     if not nodes:
         raise QueryEvaluationError("`some` is asked for a member of an empty set")
-    return frozenset(heapq.nsmallest(1 if count is None else count, nodes))
+    ranking = context.ranking
+    # Any will do; of what a function has ranked, the highest.
+    return frozenset(heapq.nsmallest(count or 1, nodes, key=lambda node: (-ranking.get(node, 0.0), node)))
 
 
 def _loadfiles(context: QueryContext, arguments: Arguments) -> Nodes:

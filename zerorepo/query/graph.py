@@ -69,29 +69,33 @@ class QueryGraph:
 
     ``missing`` names, for a node, the labels it depends on that do not exist; ``hidden`` are files that only
     ``buildfiles`` and ``loadfiles`` speak of; ``tool_edges`` are dependencies needed to run a rule, not to read.
+    A stored graph gives functions for what not every query needs.
     """
 
     def __init__(
         self,
         labels: Sequence[str],
         infos: Sequence[NodeInfo],
-        forward: Adjacency,
+        forward: Adjacency | Callable[[], Adjacency],
         packages: Mapping[str, PackageInfo],
         *,
         missing: Mapping[int, tuple[str, ...]] | None = None,
         hidden: Iterable[int] = (),
         tool_edges: Iterable[tuple[int, int]] = (),
         defaults: Mapping[str, Attributes] | None = None,
+        reverse: Callable[[], Adjacency] | None = None,
+        by_kind: Callable[[], Mapping[str, frozenset[int]]] | None = None,
     ) -> None:
         self.labels = labels
         self.infos = infos
-        self.forward = forward
         self.packages = packages
+        self._forward = forward
+        self._reverse = reverse
+        self._by_kind = by_kind
         self.missing = missing or {}
         self.hidden = frozenset(hidden)
         self.tool_edges = frozenset(tool_edges)
         self._defaults = defaults or {}
-        self._index = {label: i for i, label in enumerate(labels)}
         self._package_names = sorted(packages)
         self.has_broken_packages = any(info.error for info in packages.values())
         self._keys = _RangeKeys(labels)
@@ -99,6 +103,15 @@ class QueryGraph:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @cached_property
+    def forward(self) -> Adjacency:
+        """For each node, those that it depends on directly, ascending."""
+        return self._forward() if callable(self._forward) else self._forward
+
+    @cached_property
+    def _index(self) -> Mapping[str, int]:
+        return {label: node for node, label in enumerate(self.labels)}
 
     def find(self, label: str) -> int | None:
         """The node of a canonical label, None when there is none that patterns may name."""
@@ -155,6 +168,8 @@ class QueryGraph:
     @cached_property
     def by_kind(self) -> Mapping[str, frozenset[int]]:
         """The nodes of each kind."""
+        if self._by_kind is not None:
+            return self._by_kind()
         groups: dict[str, list[int]] = {}
         for node, info in enumerate(self.infos):
             groups.setdefault(info.kind, []).append(node)
@@ -168,11 +183,18 @@ class QueryGraph:
     @cached_property
     def reverse(self) -> Adjacency:
         """For each node, those that depend on it directly, ascending."""
+        if self._reverse is not None:
+            return self._reverse()
         lists: list[list[int]] = [[] for _ in self.labels]
         for node, targets in enumerate(self.forward):
             for target in targets:
                 lists[target].append(node)
         return [tuple(sources) for sources in lists]
+
+    @property
+    def defaults(self) -> Mapping[str, Attributes]:
+        """The values that ``attr`` sees where a target does not say, by rule."""
+        return self._defaults
 
     def without_tools(self) -> QueryGraph:
         """The same graph without tool edges; itself when it has none."""
@@ -203,11 +225,11 @@ class QueryGraph:
         info = self.infos[node]
         if name == "name":
             return self.name_of(node)
-        if name in info.references:
-            return list(info.references[name])
         explicit = self.attributes(node)
         if name in explicit:
             return explicit[name]
+        if name in info.references:
+            return list(info.references[name])
         if name == "tags":
             return list(info.tags)
         return self._defaults.get(info.rule, _NO_ATTRIBUTES).get(name)

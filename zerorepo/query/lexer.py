@@ -5,14 +5,17 @@ Knows nothing of the grammar. A quoted word may hold anything but its own quote;
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
 from enum import StrEnum
+from typing import NamedTuple
 
 from zerorepo.query.errors import QuerySyntaxError
 
 KEYWORDS = frozenset({"let", "in", "set", "union", "except", "intersect"})
 _PUNCTUATION = frozenset("(),=+-^")
 _WORD_MARKS = frozenset("*/@.-_:$~[]")
+# Most words; letters of other alphabets are met one by one.
+_PLAIN_WORD = re.compile(r"[A-Za-z0-9*/@._:$~\[\]-]+")
 
 
 class TokenKind(StrEnum):
@@ -24,8 +27,7 @@ class TokenKind(StrEnum):
     END = "end"
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """``column`` is the offset in the expression, from 0."""
 
     kind: TokenKind
@@ -65,7 +67,8 @@ def tokenize(text: str) -> list[Token]:
             tokens.append(Token(TokenKind.PUNCTUATION, char, position))
             position += 1
         elif is_word_character(char):
-            end = position
+            plain = _PLAIN_WORD.match(text, position)
+            end = plain.end() if plain else position
             while end < len(text) and is_word_character(text[end]):
                 end += 1
             word = text[position:end]

@@ -45,6 +45,28 @@ def topological(edges: Mapping[int, Sequence[int]]) -> list[int]:
     return order
 
 
+def implied(edges: Mapping[int, Sequence[int]]) -> set[tuple[int, int]]:
+    """The edges that a longer path says already (those that the transitive reduction leaves out); none within cycles.
+
+    One bit for each node in a set for each node: meant for what a picture can hold.
+    """
+    reached: dict[int, int] = {}
+    found: set[tuple[int, int]] = set()
+    for node in reversed(topological(edges)):
+        targets = edges[node]
+        if any(target not in reached for target in targets):
+            return set()  # a cycle: a longer path would lead around it
+        below = [reached[target] & ~(1 << target) for target in targets]
+        beyond = 0
+        for each in below:
+            beyond |= each
+        found.update((node, target) for target in targets if beyond >> target & 1)
+        reached[node] = beyond | 1 << node
+        for target in targets:
+            reached[node] |= 1 << target
+    return found
+
+
 def minimum_ranks(edges: Mapping[int, Sequence[int]]) -> dict[int, int]:
     """The length of the shortest path to each node from a root; members of a cycle have one rank."""
     component, below = _condensation(edges)

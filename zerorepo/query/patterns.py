@@ -17,6 +17,17 @@ from zerorepo.query.graph import Nodes, QueryGraph
 _MAX_CANDIDATES = 2000
 
 
+_WILDCARDS = ("all", "*", "all-targets")
+
+
+def _exactly(package: str, name: str) -> Pattern:
+    """A pattern for one target, even if its name reads like a wildcard."""
+    label = Label(package, name)
+    if name not in _WILDCARDS:
+        return parse_pattern(str(label))
+    return Pattern(label.package, label.name, text=str(label))
+
+
 class PatternResolver:
     """Resolves patterns over one graph, relative to ``cwd_package``."""
 
@@ -47,19 +58,23 @@ class PatternResolver:
         if text.startswith(("//", "@")) or ":" in text or text == "..." or text.endswith("/..."):
             if text.startswith("@"):
                 raise UsageError(f"Bad target pattern `{text}`: there are no external repositories")
+            if text.startswith("//") and text.rpartition(":")[2] in _WILDCARDS and self._graph.find(text) is not None:
+                return _exactly(
+                    text[2:].rpartition(":")[0], text.rpartition(":")[2]
+                )  # as in Bazel, a target of this name
             return parse_pattern(text, self._cwd)
         if not text or text.startswith("/"):
             raise UsageError(f"Bad target pattern `{text}`", hint="patterns look like //a/..., //a:b, :b or a/b")
         path = f"{self._cwd}/{text}" if self._cwd else text
         packages = self._graph.packages
         if path in packages:
-            return parse_pattern(f"//{path}:{path.rpartition('/')[2]}")
+            return _exactly(path, path.rpartition("/")[2])
         package = path
         while package:
             package = package.rpartition("/")[0]
             if package in packages:
                 name = path[len(package) + 1 :] if package else path
-                return parse_pattern(f"//{package}:{name}")
+                return _exactly(package, name)
         # Not even the root is a package: say which package it would have to be.
         return parse_pattern(f"//{path}")
 

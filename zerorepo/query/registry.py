@@ -27,10 +27,14 @@ class Parameter(StrEnum):
 
 
 class Arguments:
-    """The evaluated arguments of one call; asking for another kind than the signature's is a TypeError."""
+    """The evaluated arguments of one call; asking for another kind than the signature's is a TypeError.
 
-    def __init__(self, values: Sequence[Nodes | str | int]) -> None:
+    ``columns``: where each stands in the expression.
+    """
+
+    def __init__(self, values: Sequence[Nodes | str | int], columns: Sequence[int] = ()) -> None:
         self._values = values
+        self.columns = columns
 
     def __len__(self) -> int:
         return len(self._values)
@@ -93,6 +97,7 @@ class FunctionTable:
 
     def __init__(self, functions: Iterable[Function] = ()) -> None:
         self._functions: dict[str, Function] = {}
+        self._without_universe: FunctionTable | None = None
         for function in functions:
             self.register(function)
 
@@ -103,6 +108,7 @@ class FunctionTable:
                 f"Query function `{function.name}` is registered twice", hint="give one of them another name"
             )
         self._functions[function.name] = function
+        self._without_universe = None
 
     def get(self, name: str) -> Function | None:
         """The function of this name."""
@@ -116,5 +122,7 @@ class FunctionTable:
         return FunctionTable([*self, *functions])
 
     def without_universe(self) -> FunctionTable:
-        """A new table without the functions that need a universe scope."""
-        return FunctionTable(function for function in self if not function.needs_universe)
+        """The table without the functions that need a universe scope."""
+        if self._without_universe is None:
+            self._without_universe = FunctionTable(function for function in self if not function.needs_universe)
+        return self._without_universe

@@ -24,8 +24,9 @@ class Order(StrEnum):
 
 @dataclass
 class Rendering:
-    """``ranking``, when a function has set it, goes before the order. ``factored`` joins alike nodes in drawings.
+    """``ranking``, when a function has set it, is the order unless another than ``full`` was asked for.
 
+    ``factored`` joins alike nodes in drawings.
     ``node_limit``: the most characters in the text of one joined node, -1 for any number.
     """
 
@@ -35,6 +36,8 @@ class Rendering:
     ranking: Mapping[int, float] = field(default_factory=dict)
     factored: bool = True
     node_limit: int = 512
+    dimmed: bool = False
+    """Whether a drawing plays down the edges that others imply."""
 
     @cached_property
     def edges(self) -> dict[int, list[int]]:
@@ -44,7 +47,7 @@ class Rendering:
     @cached_property
     def ordered(self) -> Sequence[int]:
         """The nodes in the order of the output."""
-        if self.ranking:
+        if self.ranking and self.order is Order.FULL:
             return sorted(self.nodes, key=lambda node: (-self.ranking.get(node, 0.0), node))
         if self.order is Order.NO:
             return sorted(self.nodes)

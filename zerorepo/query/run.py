@@ -105,11 +105,12 @@ def run_query(
     functions: FunctionTable = BUILTINS,
     factored: bool = True,
     node_limit: int = 512,
+    dimmed: bool = False,
 ) -> QueryResult:
     """Evaluate an expression and write the answer; never raises for what a user can get wrong.
 
-    ``output`` is one of `zerorepo.query.formats.FORMATS`, ``order`` is ``full``, ``deps`` or ``no``; ``factored`` and
-    ``node_limit`` are for ``graph`` and ``mermaid``. The rest is as for `evaluate_query`.
+    ``output`` is one of `zerorepo.query.formats.FORMATS`, ``order`` is ``full``, ``deps`` or ``no``; ``factored``,
+    ``node_limit`` and ``dimmed`` are for drawings. The rest is as for `evaluate_query`.
     """
     try:
         check_format(output, order)
@@ -125,5 +126,5 @@ def run_query(
         )
     except QueryError as error:
         return QueryResult("", int(error.exit_code), [error.render()])
-    rendering = Rendering(answer.graph, answer.nodes, Order(order), answer.ranking, factored, node_limit)
+    rendering = Rendering(answer.graph, answer.nodes, Order(order), answer.ranking, factored, node_limit, dimmed)
     return QueryResult(render(rendering, output), PARTIAL_ANSWER if answer.partial else ExitCode.OK, answer.messages)

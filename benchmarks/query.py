@@ -1,0 +1,170 @@
+"""Queries on a layered random graph, 5 dependencies a target, beside networkx and rustworkx on the same graph.
+
+*In process*: the graph is in memory, the answer is a set of numbers, for theirs as for ours; ours parses the expression as well.
+*Cold*: a new process that begins with nothing and prints labels: `zerorepo query` in a workspace, theirs from a JSON file of edges.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.graphs import PACKAGE, ZEROREPO, Graph, Node, find
+from benchmarks.harness import Case, medians, of, ratio, run, seconds, table, work_folder
+from zerorepo.query import GraphBuilder, QueryGraph, evaluate_query
+
+NEEDS, LAYERS = 5, 10
+SIZES = (1_000, 10_000, 100_000)
+_THEIRS = """
+import json, sys
+edges = json.load(open("edges.json"))
+names, wanted = edges["names"], edges["wanted"]
+"""
+_COLD = {
+    "networkx": _THEIRS
+    + "import networkx as nx\ngraph = nx.DiGraph()\ngraph.add_nodes_from(range(len(names)))\ngraph.add_edges_from(edges['pairs'])\n"
+    "print('\\n'.join(names[each] for each in sorted(nx.ancestors(graph, wanted) | {wanted})))\n",
+    "rustworkx": _THEIRS + "import rustworkx as rx\ngraph = rx.PyDiGraph()\ngraph.add_nodes_from(names)\n"
+    "graph.add_edges_from_no_data([tuple(pair) for pair in edges['pairs']])\n"
+    "print('\\n'.join(names[each] for each in sorted(rx.ancestors(graph, wanted) | {wanted})))\n",
+}
+
+
+def layered(size: int) -> list[list[int]]:
+    """For each target those that it depends on, all of the layer before; a fixed seed."""
+    width, choose = size // LAYERS, random.Random(3)
+    return [
+        [] if i < width else choose.sample(range(i // width * width - width, i // width * width), NEEDS)
+        for i in range(size)
+    ]
+
+
+def _name(index: int) -> str:
+    return f"//p{index // PACKAGE}:t{index % PACKAGE}"
+
+
+def _in_memory(deps: list[list[int]]) -> QueryGraph:
+    builder = GraphBuilder()
+    for i, needed in enumerate(deps):
+        builder.add_target(_name(i), "bin" if i % 3 else "lib", [_name(each) for each in needed])
+    return builder.freeze()
+
+
+def _median(ask: Callable[[], Any], runs: int) -> float:
+    times = []
+    for _ in range(runs):
+        began = time.perf_counter()
+        ask()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+def _peers(deps: list[list[int]]) -> dict[str, dict[str, Callable[[], Any]]]:
+    """What each library answers the same questions with; one that is not installed is left out."""
+    last, first = len(deps) - 1, 0
+    pairs = [(i, each) for i, needed in enumerate(deps) for each in needed]
+    kinds = ["bin" if i % 3 else "lib" for i in range(len(deps))]
+    found: dict[str, dict[str, Callable[[], Any]]] = {}
+    try:
+        nx: Any = importlib.import_module("networkx")
+    except ImportError:
+        print("networkx is not installed: pip install 'zerorepo[bench]'")
+    else:
+        g = nx.DiGraph()
+        g.add_nodes_from((i, {"kind": kind}) for i, kind in enumerate(kinds))
+        g.add_edges_from(pairs)
+        found["networkx"] = {
+            "deps": lambda: nx.descendants(g, last),
+            "rdeps": lambda: nx.ancestors(g, first),
+            "somepath": lambda: nx.shortest_path(g, last, first),
+            "allpaths": lambda: nx.descendants(g, last) & nx.ancestors(g, first),
+            "kind": lambda: {node for node, kind in g.nodes(data="kind") if kind == "lib"},
+        }
+    try:
+        rx: Any = importlib.import_module("rustworkx")
+    except ImportError:
+        print("rustworkx is not installed: pip install 'zerorepo[bench]'")
+    else:
+        r = rx.PyDiGraph()
+        r.add_nodes_from(kinds)
+        r.add_edges_from_no_data(pairs)
+        found["rustworkx"] = {
+            "deps": lambda: rx.descendants(r, last),
+            "rdeps": lambda: rx.ancestors(r, first),
+            "somepath": lambda: rx.dijkstra_shortest_paths(r, last, target=first, default_weight=1.0),
+            "allpaths": lambda: rx.descendants(r, last) & rx.ancestors(r, first),
+            "kind": lambda: set(r.filter_nodes(lambda kind: kind == "lib")),
+        }
+    return found
+
+
+def _in_process(size: int, runs: int) -> None:
+    deps = layered(size)
+    graph, peers = _in_memory(deps), _peers(deps)
+    last, first = _name(size - 1), _name(0)
+    questions = {
+        "deps": f"deps({last})",
+        "rdeps": f"rdeps(//..., {first})",
+        "somepath": f"somepath({last}, {first})",
+        "allpaths": f"allpaths({last}, {first})",
+        "kind": "kind('lib rule', //...)",
+    }
+    evaluate_query(questions["rdeps"], graph)  # the reverse edges, made once a graph as theirs are
+    rows = [("", "zerorepo", *(cell for name in peers for cell in (name, "ours is × that")), "members")]
+    for name, expression in questions.items():
+        ours = _median(lambda text=expression: evaluate_query(text, graph), runs)  # type: ignore[misc]
+        cells = [name, seconds(ours)]
+        for answers in peers.values():
+            theirs = _median(answers[name], runs)
+            cells += [seconds(theirs), ratio(ours, theirs)]
+        rows.append((*cells, str(len(evaluate_query(expression, graph).nodes))))
+    table(f"Queries in process, {size:,} targets, {of(runs)}", rows)
+
+
+def _cold(size: int, folder: Path, runs: int) -> None:
+    deps = layered(size)
+    places = [_name(i)[2:].replace(":", "/") for i in range(size)]
+    nodes: Graph = [
+        Node(place, None, tuple(places[each] for each in needed)) for place, needed in zip(places, deps, strict=True)
+    ]
+    ZEROREPO.set_up(nodes, folder)
+    pairs = [(i, each) for i, needed in enumerate(deps) for each in needed]
+    (folder / "edges.json").write_text(
+        json.dumps({"names": [_name(i) for i in range(size)], "pairs": pairs, "wanted": 0})
+    )
+    time.sleep(0.2)  # until the state of what was just written can be trusted
+    command = [find("zerorepo") or "zerorepo", "query"]
+    first = run(Case("first", [*command, f"rdeps(//..., {_name(0)})"], folder))
+    cases = [
+        Case("rdeps", [*command, f"rdeps(//..., {_name(0)})"], folder),
+        Case("deps", [*command, f"deps({_name(size - 1)})"], folder),
+        Case("somepath", [*command, f"somepath({_name(size - 1)}, {_name(0)})"], folder),
+        Case("allpaths", [*command, f"allpaths({_name(size - 1)}, {_name(0)})"], folder),
+        Case("kind", [*command, "kind('digests rule', //...)", "--order", "no"], folder),
+    ]
+    for name, script in _COLD.items():
+        if importlib.util.find_spec(name):
+            cases.append(Case(f"rdeps, {name}", [sys.executable, "-c", script], folder))
+    found = medians(cases, runs)
+    rows = [("", "time", "× rdeps of zerorepo")]
+    rows += [(name, seconds(took), ratio(took, found["rdeps"])) for name, took in found.items()]
+    rows.append(("rdeps, the first after a change", seconds(first), ratio(first, found["rdeps"])))
+    table(f"Queries in a cold process, {size:,} targets, {of(runs)} (the first: one run)", rows)
+
+
+def main(*, quick: bool) -> None:
+    """All sizes; quick: the smallest, once."""
+    sizes, runs = (SIZES[:1], 1) if quick else (SIZES, 9)
+    for size in sizes:
+        _in_process(size, runs)
+    with work_folder() as folder:
+        for size in sizes:
+            _cold(size, folder / str(size), 1 if quick else 5)
