@@ -31,7 +31,8 @@ class RuleSet:
     ``commands``: command name to a ``typer.Typer`` or a function. ``probes``: name to an
     async function of the workspace folder, for ``zerorepo info``. ``checks``: name to a check, for ``zerorepo doctor`` (see
     ``zerorepo.checks``). ``templates``: name to a function that returns the files (path to
-    text) that ``zerorepo init`` writes.
+    text) that ``zerorepo init`` writes. ``scans``: name of a template to a function ``(code, workspace, say)`` that returns the
+    files that ``zerorepo init --from`` writes beside them; what a person wrote into one of these it must keep.
     """
 
     name: str
@@ -41,6 +42,7 @@ class RuleSet:
     probes: Mapping[str, str] = field(default_factory=dict)
     checks: Mapping[str, Check] = field(default_factory=dict)
     templates: Mapping[str, str] = field(default_factory=dict)
+    scans: Mapping[str, str] = field(default_factory=dict)
 
 
 def load_object(path: str) -> Any:

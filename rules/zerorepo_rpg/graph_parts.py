@@ -75,6 +75,8 @@ class RPGNode(Value):
     description: str = ""
     features: tuple[str, ...] = ()
     source: Source = Source.MODEL
+    digest: str = ""
+    """Of the text of code that a person wrote, so that a change of a body is a change of content; else empty."""
 
 
 class RPGEdge(Value):

@@ -25,5 +25,10 @@ RULE_SET = RuleSet(
         "rpg_suite": _RULES + "repository:rpg_suite",
         "rpg_repository": _RULES + "repository:rpg_repository",
     },
+    commands={
+        "diff": "zerorepo_rpg.cli.diff_command:diff",
+        "graph": "zerorepo_rpg.cli.graph_command:graph",
+    },
     templates={"repository": "zerorepo_rpg.template:repository"},
+    scans={"repository": "zerorepo_rpg.template:from_code"},
 )

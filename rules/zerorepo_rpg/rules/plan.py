@@ -18,7 +18,7 @@ from zerorepo_rpg.plan_model import (
     NodeInterface,
     Plan,
 )
-from zerorepo_rpg.providers import StageInputs
+from zerorepo_rpg.providers import LockedExisting, StageInputs
 from zerorepo_rpg.rules.stages import module_label
 from zerorepo_rpg.spec_model import RepositorySpec
 from zerorepo_rpg.validate import messages, validate_plan
@@ -28,6 +28,7 @@ class PlanAttrs(Attrs):
     """Attributes of ``rpg_plan``. ``max_repairs``: how often a node's code or tests are mended before it counts as failed."""
 
     spec: Label
+    lock: Label
     lock_path: str
     features: Label
     modules: Label
@@ -65,7 +66,8 @@ async def rpg_plan(ctx: RuleContext[PlanAttrs]) -> Plan:
             hint=f"mend `{attrs.lock_path}` by hand, or remove the part in question to have it planned anew",
         )
     stages = await _stage_inputs(ctx, names)
-    ctx.update_source(attrs.lock_path, render_lock(plan, stages, spec.requirements).encode())
+    existing = await ctx.provider(attrs.lock, LockedExisting)
+    ctx.update_source(attrs.lock_path, render_lock(plan, stages, spec.requirements, existing.value).encode())
     _declare_nodes(ctx, plan, spec)
     return plan
 
