@@ -85,13 +85,26 @@ def _change(change: Change) -> Iterator[str]:
             yield from (f"    {field} - {_short(each)}" for each in gone)
             yield from (f"    {field} + {_short(each)}" for each in come)
         elif field != "digest":
-            yield f"    {field}: {_short(before)}"
-            yield f"    {' ' * len(field)}→ {_short(now)}"
+            start = _first_difference(before, now)
+            yield f"    {field}: {_short(before, start)}"
+            yield f"    {' ' * len(field)}→ {_short(now, start)}"
 
 
-def _short(value: Any) -> str:
-    text = " ".join(value.split()) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return (text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…") or "(nothing)"
+def _first_difference(before: Any, now: Any) -> int:
+    """Where to begin to show two long texts: a little before they differ."""
+    one, other = _text(before), _text(now)
+    same = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    return 0 if max(len(one), len(other)) <= _SHOWN else max(0, same - 30)
+
+
+def _text(value: Any) -> str:
+    return " ".join(value.split()) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _short(value: Any, start: int = 0) -> str:
+    text = _text(value)
+    shown = ("…" if start else "") + text[start : start + _SHOWN] + ("…" if len(text) > start + _SHOWN else "")
+    return shown or "(nothing)"
 
 
 __all__ = ["diff"]
