@@ -22,8 +22,10 @@ from zerorepo_rpg.cli.diff_command import lines as comparison_lines
 from zerorepo_rpg.comparison import compare, parts_of
 from zerorepo_rpg.delta import State, delta
 from zerorepo_rpg.lock import Lock, parse_lock, render
+from zerorepo_rpg.plan_metrics import feature_weights, measure
 from zerorepo_rpg.spec_model import RepositorySpec, Requirement
 from zerorepo_rpg.spec_reading import by_rule
+from zerorepo_rpg.validate import validate_plan
 
 
 def plan(
@@ -35,8 +37,16 @@ def plan(
         bool, typer.Option("--fresh", help="Plan anew instead of changing the plan; existing code in the lock stays.")
     ] = False,
     locked: Annotated[bool, typer.Option("--locked", help="Fail rather than change the plan (CI).")] = False,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Run the named checks on the lock as it is, and measure it; exit 1 when one fails."
+        ),
+    ] = False,
 ) -> None:
     """Plan: ask for what the specification's changes call for, and keep the rest of the lock."""
+    if check and (fresh or locked or dry_run):
+        raise UsageError("--check only looks", hint="give it alone")
     if fresh and (locked or dry_run):
         raise UsageError(
             "--fresh changes the whole plan", hint="without --locked and --dry-run; the old lock is restored on failure"
@@ -45,6 +55,8 @@ def plan(
     path = workspace_root() / attrs.lock_path
     _restore(path)
     old = _read(path, attrs.lock_path)
+    if check:
+        raise typer.Exit(_check(old, attrs.lock_path, attrs.spec))
     if dry_run:
         print(mask("\n".join(_foreseen(old, _spec(attrs.spec), attrs.lock_path))))
         raise typer.Exit(build([str(label)], dry_run=True))
@@ -61,6 +73,24 @@ def plan(
     _aside(path).unlink(missing_ok=True)
     new = _read(path, attrs.lock_path)
     print(mask("\n".join([*comparison_lines(compare(parts_of(old), parts_of(new))), *_delta_lines(new)])))
+
+
+def _check(lock: Lock, where: str, spec_label: object) -> int:
+    planned = lock.plan()
+    if planned is None:
+        raise UsageError("The lock holds no whole plan", where=where, hint="`zerorepo plan` makes one")
+    spec = _spec(spec_label) or RepositorySpec(title="", description="", package_name="")
+    # What the plan was made for: a changed specification is for `--dry-run` to tell of.
+    problems = validate_plan(planned, spec.model_copy(update={"requirements": lock.requirements}))
+    found = measure(planned.modules, planned.features.features, feature_weights(planned))
+    rows = [
+        f"  {each.id}: {each.features} features, cohesion {each.cohesion:.2f}, coupling {each.coupling}"
+        for each in found.modules
+    ]
+    whole = f"cohesion {found.cohesion:.2f}, coupling {found.coupling:.1f}, modularity {found.modularity:.2f}"
+    listed = [str(problem) for problem in problems] or ["every check passes"]
+    print(mask("\n".join([*listed, f"{len(found.modules)} modules: {whole} (features compared by words)", *rows])))
+    return 1 if problems else 0
 
 
 def _read(path: Path, where: str) -> Lock:
@@ -101,7 +131,7 @@ def _spec(label_attr: object) -> RepositorySpec | None:
         if found := provided(label, RepositorySpec):
             return found
         print(
-            "the specification changed and is read by rule here: what is added may turn out to be no requirement",
+            "the specification is not parsed as it stands, but read by rule here: what is added may be no requirement",
             file=sys.stderr,
         )
         return by_rule((workspace_root() / attrs.src).read_bytes().decode("utf-8-sig"))
