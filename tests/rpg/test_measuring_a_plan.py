@@ -28,6 +28,7 @@ from zerorepo_rpg.plan_model import DataFlow, Feature, FilePlan, ModulePlan, Mod
 from zerorepo_rpg.validate import validate_plan
 
 from .commands import zerorepo
+from .conftest import ROOT
 from .sample import FEATURES, plan, spec
 
 NAMES = "abcdef"
@@ -257,6 +258,11 @@ def test_the_check_command_tells_problems_and_measures(workspace) -> None:  # ty
     broken = zerorepo(workspace, "plan", "--check")
     assert broken.returncode == 1 and "[interface_file]" in broken.stdout
     assert zerorepo(workspace, "plan", "--check", "--locked").returncode == 2
+    back = '[[flow]]\nsource = "rendering"\ntarget = "tables"\ndata_name = "text"\ndata_type = "str"\n'
+    lock.write_text((ROOT / "zerorepo.lock").read_text().replace("[[file]]", f"{back}\n[[file]]", 1))
+    circle = zerorepo(workspace, "plan", "--check")
+    assert circle.returncode == 1 and "[flow_acyclic]" in circle.stdout
+    assert "the weakest link of a circle is " in circle.stdout
 
 
 def test_signatures_that_do_not_fit_together_stop_the_plan_before_a_body_is_asked_for(workspace) -> None:  # type: ignore[no-untyped-def]

@@ -7,6 +7,7 @@ asking would cost. Knows nothing of how a stage plans.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -22,14 +23,14 @@ from zerorepo_rpg.cli.diff_command import lines as comparison_lines
 from zerorepo_rpg.comparison import compare, parts_of
 from zerorepo_rpg.delta import State, delta
 from zerorepo_rpg.lock import Lock, parse_lock, render
-from zerorepo_rpg.plan_metrics import feature_weights, measure
+from zerorepo_rpg.plan_metrics import WeightedEdge, break_cycles, feature_weights, measure
 from zerorepo_rpg.spec_model import RepositorySpec, Requirement
 from zerorepo_rpg.spec_reading import by_rule
 from zerorepo_rpg.validate import validate_plan
 
 
 def plan(
-    target: Annotated[str, typer.Argument(metavar="[LABEL]", help="Whose plan; default: the only one.")] = "",
+    target: Annotated[str, typer.Argument(metavar="LABEL", help="Whose plan; default: the only one.")] = "",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", "-n", help="Show what would change, why, and the expected cost; ask nothing.")
     ] = False,
@@ -79,7 +80,7 @@ def _check(lock: Lock, where: str, spec_label: object) -> int:
     planned = lock.plan()
     if planned is None:
         raise UsageError("The lock holds no whole plan", where=where, hint="`zerorepo plan` makes one")
-    spec = _spec(spec_label) or RepositorySpec(title="", description="", package_name="")
+    spec = _spec(spec_label, quiet=True) or RepositorySpec(title="", description="", package_name="")
     # What the plan was made for: a changed specification is for `--dry-run` to tell of.
     problems = validate_plan(planned, spec.model_copy(update={"requirements": lock.requirements}))
     found = measure(planned.modules, planned.features.features, feature_weights(planned))
@@ -89,6 +90,12 @@ def _check(lock: Lock, where: str, spec_label: object) -> int:
     ]
     whole = f"cohesion {found.cohesion:.2f}, coupling {found.coupling:.1f}, modularity {found.modularity:.2f}"
     listed = [str(problem) for problem in problems] or ["every check passes"]
+    flows = Counter((flow.source, flow.target) for flow in planned.modules.flows)
+    edges = [WeightedEdge(source=a, target=b, weight=count) for (a, b), count in flows.items()]
+    listed += [
+        f"the weakest link of a circle is {edge.source} -> {edge.target} (flows: {edge.weight:g}); remove or turn it"
+        for edge in break_cycles(edges)[1]
+    ]
     print(mask("\n".join([*listed, f"{len(found.modules)} modules: {whole} (features compared by words)", *rows])))
     return 1 if problems else 0
 
@@ -124,16 +131,14 @@ def _restore(path: Path) -> None:
         print(f"restored {path.name}: planning anew had not come to its end", file=sys.stderr)
 
 
-def _spec(label_attr: object) -> RepositorySpec | None:
+def _spec(label_attr: object, *, quiet: bool = False) -> RepositorySpec | None:
     """The specification as parsed; by rule when it must be parsed first; None when its text cannot be read."""
     label, attrs = target_of("rpg_spec", str(label_attr))
     try:
         if found := provided(label, RepositorySpec):
             return found
-        print(
-            "the specification is not parsed as it stands, but read by rule here: what is added may be no requirement",
-            file=sys.stderr,
-        )
+        if not quiet:
+            print("the specification is read by rule here: what is added may be no requirement", file=sys.stderr)
         return by_rule((workspace_root() / attrs.src).read_bytes().decode("utf-8-sig"))
     except (ZeroRepoError, OSError, UnicodeDecodeError):
         return None  # the dry run that follows says why
