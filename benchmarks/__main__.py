@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import sys
 
-ALL = ("startup", "null", "leaf", "clean", "allhits", "memory", "hashing", "model_calls", "sandbox", "query")
+ALL = (
+    "startup", "null", "leaf", "clean", "allhits", "memory", "hashing", "query", "graph", "model_calls", "sandbox",
+)  # fmt: skip
 EXTRA = ("why",)
 
 names = [word for word in sys.argv[1:] if word != "--quick"]

@@ -8,15 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from zerorepo.action import Action
 from zerorepo.digest import Digest
 from zerorepo.errors import UsageError
 from zerorepo.label import Label, Pattern
+from zerorepo.target import Provider
 from zerorepo.values import Value
 
 SettingsT = TypeVar("SettingsT", bound=Value)
+ProviderT = TypeVar("ProviderT", bound=Provider)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,4 +113,50 @@ def preview(text: str) -> Preview:
     return interruptible(work())
 
 
-__all__ = ["Pending", "Preview", "patterns", "preview", "settings", "workspace_root"]
+def targets_of(rule: str) -> dict[Label, Any]:
+    """The declared targets of a rule, macros expanded, with their attributes. UsageError for a wrong build file."""
+    from zerorepo.cli.common import load_workspace
+    from zerorepo.table import TargetTable
+
+    table = TargetTable(load_workspace())
+    return {target.label: target.attrs for target in table.static() if target.rule.name == rule}
+
+
+def provided(label: Label, type_: type[ProviderT]) -> ProviderT | None:
+    """What a target hands on, when it is up to date; else None. Runs no action, changes nothing; raises what failed."""
+    from zerorepo.cli.build_cmd import interruptible
+    from zerorepo.cli.common import load_workspace
+    from zerorepo.engine import BuildOptions, Engine
+
+    workspace = load_workspace()
+    workspace.check_settings()
+
+    async def work() -> ProviderT | None:
+        async with Engine(workspace, BuildOptions(dry_run=True)) as engine:
+            result = await engine.collect([label])
+            if label in result.failed:
+                raise result.failed[label]
+            built = result.built.get(label)
+            return built.provider(type_) if built else None
+
+    return interruptible(work())
+
+
+def build(texts: Sequence[str], *, dry_run: bool = False, locked: bool = False) -> int:
+    """``zerorepo build`` of these patterns, with all that it says; its exit code."""
+    from zerorepo.cli.build_cmd import Request, run, to_options
+
+    return int(run(Request(list(texts), to_options(dry_run=dry_run, locked=locked, keep_going=False))))
+
+
+__all__ = [
+    "Pending",
+    "Preview",
+    "build",
+    "patterns",
+    "preview",
+    "provided",
+    "settings",
+    "targets_of",
+    "workspace_root",
+]

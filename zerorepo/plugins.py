@@ -33,7 +33,8 @@ class RuleSet:
     async function of the workspace folder, for ``zerorepo info``. ``checks``: name to a check, for ``zerorepo doctor`` (see
     ``zerorepo.checks``). ``templates``: name to a function that returns the files (path to
     text) that ``zerorepo init`` writes. ``query_functions``: name to a function of the query language (see
-    ``zerorepo.query_api``).
+    ``zerorepo.query_api``). ``scans``: name of a template to a function ``(code, workspace, say)`` that returns the
+    files that ``zerorepo init --from`` writes beside them; what a person wrote into one of these it must keep.
     """
 
     name: str
@@ -44,6 +45,7 @@ class RuleSet:
     checks: Mapping[str, Check] = field(default_factory=dict)
     templates: Mapping[str, str] = field(default_factory=dict)
     query_functions: Mapping[str, QueryFunction] = field(default_factory=dict)
+    scans: Mapping[str, str] = field(default_factory=dict)
 
 
 def load_object(path: str) -> Any:

@@ -1,13 +1,37 @@
 """Algorithms on directed graphs given as ``node -> the nodes it needs``: iterative, deterministic, near linear.
 
-Knows nothing of what the nodes are.
+Graphs given as pairs go to rustworkx, for a hundred thousand nodes; it is loaded then. Knows nothing of what the nodes are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import rustworkx
 
 Graph = Mapping[str, Iterable[str]]
+
+
+def indexed(nodes: Sequence[str], pairs: Iterable[tuple[str, str]]) -> rustworkx.PyDiGraph[str, None]:
+    """A rustworkx graph whose indices are positions in ``nodes``; each pair is an edge. KeyError on an end that is no node."""
+    import rustworkx
+
+    graph: rustworkx.PyDiGraph[str, None] = rustworkx.PyDiGraph(multigraph=True)
+    graph.add_nodes_from(nodes)
+    index = {name: number for number, name in enumerate(nodes)}
+    graph.add_edges_from_no_data([(index[source], index[target]) for source, target in pairs])
+    return graph
+
+
+def acyclic(pairs: Sequence[tuple[str, str]]) -> bool:
+    """Whether the edges form no cycle."""
+    import rustworkx
+
+    return not pairs or rustworkx.is_directed_acyclic_graph(
+        indexed([*{name for pair in pairs for name in pair}], pairs)
+    )
 
 
 def layers(needs: Graph) -> tuple[tuple[str, ...], ...]:
@@ -154,4 +178,4 @@ def _shortest_cycle(needs: Graph, members: tuple[str, ...]) -> tuple[str, ...]:
     raise AssertionError("a strongly connected component has a cycle through each member")
 
 
-__all__ = ["Graph", "components", "cycles", "layers", "reachable", "reverse"]
+__all__ = ["Graph", "acyclic", "components", "cycles", "indexed", "layers", "reachable", "reverse"]

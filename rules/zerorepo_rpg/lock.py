@@ -2,21 +2,24 @@
 
 TOML, one table for each feature, module, flow, file, base class and interface, sorted, so that a change of the plan is a
 small diff. ``[stages]`` says what inputs each stage was accepted for. ``render`` and ``parse_lock`` are inverse to the
-byte. Whether the plan is good is for ``validate`` to say; writing the file, for whoever calls this.
+byte. Code that people wrote stands beside the plan (``lock_graph``). Whether the plan is good is for ``validate`` to say;
+writing the file, for whoever calls this.
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import tomli
 from pydantic import Field, ValidationError
 
 from zerorepo.errors import UsageError, did_you_mean
 from zerorepo.values import Value
 from zerorepo_rpg import toml_text
+from zerorepo_rpg.graph import RPGGraph
+from zerorepo_rpg.lock_graph import NodeTable, graph_of, render_graph
 from zerorepo_rpg.plan_model import (
     BaseClasses,
     BaseClassPlan,
@@ -33,9 +36,10 @@ from zerorepo_rpg.plan_model import (
 )
 from zerorepo_rpg.spec_model import Requirement
 
-SCHEMA = 1
+SCHEMA = 2
+"""The newest version. A lock is written in the oldest one that can say what is in it: 2 added ``[[node]]``."""
 
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: lambda data: data}
 """Schema version to the function that turns a lock of that version, as read, into one of the next."""
 
 _HEADER = """\
@@ -51,6 +55,7 @@ _SECTIONS: dict[str, type[Value]] = {
     "file": FilePlan,
     "base_class": BaseClassPlan,
     "interface": NodeInterface,
+    "node": NodeTable,
 }
 _TOP = ("schema", "package", "stages", *_SECTIONS)
 
@@ -66,9 +71,25 @@ class Lock(Value):
     layout: FileLayout | None = None
     base_classes: BaseClasses | None = None
     interfaces: tuple[ModuleInterfaces, ...] = ()
+    existing: RPGGraph = RPGGraph()
+    """Code that people wrote, as ``zerorepo init --from`` found it."""
+
+    def plan(self) -> Plan | None:
+        """The plan, when no stage of it is missing."""
+        if self.features is None or self.modules is None or self.layout is None:
+            return None
+        return Plan(
+            features=self.features,
+            modules=self.modules,
+            layout=self.layout,
+            base_classes=self.base_classes or BaseClasses(),
+            interfaces=self.interfaces,
+        )
 
 
-def render_lock(plan: Plan, stages: Mapping[str, str], requirements: Sequence[Requirement] = ()) -> str:
+def render_lock(
+    plan: Plan, stages: Mapping[str, str], requirements: Sequence[Requirement] = (), existing: RPGGraph | None = None
+) -> str:
     """The lock of a whole plan. ``stages``: stage name to the digest of the inputs that it was made from."""
     return render(
         Lock(
@@ -79,13 +100,14 @@ def render_lock(plan: Plan, stages: Mapping[str, str], requirements: Sequence[Re
             layout=plan.layout,
             base_classes=plan.base_classes,
             interfaces=plan.interfaces,
+            existing=existing or RPGGraph(),
         )
     )
 
 
 def render(lock: Lock) -> str:
     """The text of a lock, complete or not."""
-    head = f"schema = {SCHEMA}\n"
+    head = f"schema = {SCHEMA if lock.existing.nodes else 1}\n"
     if lock.layout:
         head += f"package = {toml_text.string(lock.layout.package_name)}\n"
     parts = [_HEADER, head, toml_text.table("[stages]", dict(sorted(lock.stages.items())))]
@@ -102,6 +124,7 @@ def render(lock: Lock) -> str:
     parts += [_table("file", item) for item in sorted(files, key=_by_path)]
     parts += [_table("base_class", item) for item in sorted(bases, key=_by_id)]
     parts += [_table("interface", item) for item in sorted(nodes, key=_by_id)]
+    parts += render_graph(lock.existing)
     return "\n".join(parts)
 
 
@@ -158,13 +181,22 @@ def parse_lock(text: str, where: str = "zerorepo.lock") -> Lock:
         layout=None if package is None else FileLayout(package_name=package, files=tuple(files)),
         base_classes=BaseClasses(classes=tuple(bases)) if bases or "base_classes" in stages else None,
         interfaces=_by_module(entries["interface"], stages),
+        existing=_existing(entries["node"], places, where),
     )
+
+
+def _existing(tables: list[Any], places: toml_text.Places, where: str) -> RPGGraph:
+    try:
+        return graph_of(tables)
+    except ValueError as error:
+        line = places.of("node", 0)
+        raise UsageError(f"The nodes of the lock are no sound graph:\n{error}", where=f"{where}:{line}") from None
 
 
 def _load(text: str, where: str) -> dict[str, Any]:
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        data = tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
         line = re.search(r"at line (\d+)", str(error))
         place = f"{where}:{line[1]}" if line else where
         hint = "mend it, or restore it from version control"
@@ -240,7 +272,9 @@ def _invalid(error: ValidationError, section: str, number: int, places: toml_tex
 
 
 def _duplicates(entries: _Entries, places: toml_text.Places, where: str) -> UsageError | None:
-    keys: dict[str, Callable[[Any], Any]] = dict.fromkeys(("feature", "module", "base_class", "interface"), _by_id)
+    keys: dict[str, Callable[[Any], Any]] = dict.fromkeys(
+        ("feature", "module", "base_class", "interface", "node"), _by_id
+    )
     keys["file"] = lambda file: file.path
     keys["flow"] = lambda flow: (flow.source, flow.target, flow.data_name)
     for section, key in keys.items():

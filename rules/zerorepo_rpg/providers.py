@@ -8,6 +8,7 @@ from enum import StrEnum
 from zerorepo.digest import Digest
 from zerorepo.target import Provider
 from zerorepo.values import Value
+from zerorepo_rpg.graph import RPGGraph
 from zerorepo_rpg.plan_model import BaseClasses, FeatureSet, ModuleInterfaces, ModuleSet, NodeInterface
 from zerorepo_rpg.spec_model import Requirement
 
@@ -50,6 +51,12 @@ class LockedModulePlans(Provider):
     """The lock's slice of stages ``files`` and ``interfaces``, by module."""
 
     modules: Mapping[str, LockedModule] = {}
+
+
+class LockedExisting(Provider):
+    """The lock's graph of code that people wrote; planning keeps it as it is."""
+
+    value: RPGGraph = RPGGraph()
 
 
 class StageInputs(Provider):

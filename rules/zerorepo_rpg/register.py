@@ -39,5 +39,12 @@ RULE_SET = RuleSet(
             summary="x and the targets of the modules that its data flows to, to a depth",
         ),
     },
+    commands={
+        "diff": "zerorepo_rpg.cli.diff_command:diff",
+        "graph": "zerorepo_rpg.cli.graph_command:graph",
+        "plan": "zerorepo_rpg.cli.plan_command:plan",
+        "spec": "zerorepo_rpg.cli.spec_command:spec_app",
+    },
     templates={"repository": "zerorepo_rpg.template:repository"},
+    scans={"repository": "zerorepo_rpg.template:from_code"},
 )

@@ -15,6 +15,9 @@ from pydantic import Field
 from zerorepo.target import Provider
 from zerorepo.values import Value
 from zerorepo_rpg.naming import identifier, module_name_problem, slug, unique
+from zerorepo_rpg.spec_conflicts import Conflict
+from zerorepo_rpg.spec_references import Reference
+from zerorepo_rpg.spec_text import Endpoint, Flow
 
 
 class Priority(StrEnum):
@@ -127,6 +130,24 @@ class Constraint(Value):
     priority: Priority = Priority.MUST
 
 
+class Epic(Value):
+    """A section of the second level (or of the first, when there is none) with the requirements that stand in or below it."""
+
+    id: str
+    title: str
+    requirements: tuple[str, ...] = ()
+
+
+class Refinement(Value):
+    """A change that ``zerorepo spec refine`` made. ``action``: add, remove or clarify; ``when`` is the date, ISO 8601."""
+
+    action: str
+    text: str
+    section: str = ""
+    answer: str = ""
+    when: str = ""
+
+
 class RepositorySpec(Provider):
     """The whole specification, merged from its sections."""
 
@@ -145,6 +166,18 @@ class RepositorySpec(Provider):
     license: str = ""
     sections: tuple[str, ...] = Field(default=())
     """Ids of the sections, in the order of the text."""
+    platforms: tuple[str, ...] = ()
+    """This and what follows is found by rule (``spec_reading``), and without lines: moving a paragraph changes nothing."""
+    deployment_targets: tuple[str, ...] = ()
+    scope: tuple[str, ...] = ()
+    epics: tuple[Epic, ...] = ()
+    components: tuple[str, ...] = ()
+    data_flows: tuple[Flow, ...] = ()
+    api_endpoints: tuple[Endpoint, ...] = ()
+    file_recommendations: tuple[str, ...] = ()
+    references: tuple[Reference, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    refinements: tuple[Refinement, ...] = ()
 
     def requirement(self, requirement_id: str) -> Requirement | None:
         """The requirement of that id, if there is one."""
@@ -355,10 +388,12 @@ __all__ = [
     "ConstraintFact",
     "DataField",
     "DataModel",
+    "Epic",
     "FunctionMention",
     "Permission",
     "Priority",
     "QualityAttribute",
+    "Refinement",
     "RepositorySpec",
     "Requirement",
     "RequirementFact",

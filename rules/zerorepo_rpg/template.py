@@ -3,6 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from pathlib import Path
+
+LOCK = "zerorepo.lock"
+
+
+def from_code(code: Path, workspace: Path, say: Callable[[str], None]) -> dict[str, str]:
+    """The lock with the graph of existing code in it; the plan that it holds is kept. UsageError for a lock that is wrong."""
+    from zerorepo_rpg.lock import Lock, parse_lock, render
+    from zerorepo_rpg.scan import scan
+
+    found = scan(code)
+    path = workspace / LOCK
+    lock = parse_lock(path.read_text("utf-8"), LOCK) if path.exists() else Lock()
+    for text in found.unread:
+        say(f"not read: {text}")
+    cycles = found.import_cycles()
+    for cycle in cycles[:5]:
+        say(f"these files import each other: {' -> '.join((*cycle, cycle[0]))}")
+    if len(cycles) > 5:
+        say(f"and {len(cycles) - 5} more groups of files that import each other")
+    say(f"{found.files:,} files: {len(found.graph.nodes):,} nodes, {len(found.graph.edges):,} edges")
+    return {LOCK: render(lock.model_copy(update={"existing": found.graph}))}
 
 
 def repository(folder: str) -> dict[str, str]:

@@ -32,6 +32,11 @@ def string(text: str) -> str:
     return _basic(text)
 
 
+def one_line(text: str) -> str:
+    """A string on one line, however many the text has."""
+    return _basic(text)
+
+
 def _escape(char: str) -> str:
     return _ESCAPES.get(char) or f"\\u{ord(char):04X}"
 
@@ -138,4 +143,4 @@ def _closing(rest: str, quotes: str) -> int:
     return -1
 
 
-__all__ = ["Places", "array", "key", "places", "string", "table"]
+__all__ = ["Places", "array", "key", "one_line", "places", "string", "table"]

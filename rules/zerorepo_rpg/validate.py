@@ -17,6 +17,7 @@ from zerorepo_rpg.interface_checks import (
     node_name_problems,
     uses_problems,
 )
+from zerorepo_rpg.layout_checks import check_file_sizes, check_shared_folders
 from zerorepo_rpg.naming import identifier_problem, module_name_problem, slug
 from zerorepo_rpg.plan_model import (
     SHARED,
@@ -153,6 +154,7 @@ def check_layout(value: FileLayout, module: ModulePlan, package_name: str) -> li
         if not PurePosixPath(file.path).is_relative_to(folder):
             message = f"the path must be below `{folder}/`"
             found.append(Problem(check="file_paths", message=message, where=file.path))
+    found += check_shared_folders(value.files, module.id)
     return found + _files(value.files, package_name) + list(_feature_files(value.files, module.features))
 
 
@@ -294,6 +296,7 @@ def _check_interfaces(plan: Plan, spec: RepositorySpec) -> list[Problem]:
         others = [node for node in nodes if node not in each.interfaces]
         found += check_module_interfaces(each, modules[each.module], plan.layout, others)
     found += node_name_problems(nodes) + uses_problems(nodes)
+    found += check_file_sizes(nodes)
     found += _flow_directions(plan, nodes)
     found += _shadowed_submodules(plan, nodes)
     found += _base_classes_used(plan, nodes)

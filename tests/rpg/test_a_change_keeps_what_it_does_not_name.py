@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from zerorepo_rpg.plan_change import FeatureChange, InterfaceChange, merge_features, merge_interfaces
 from zerorepo_rpg.plan_model import Feature, ModulePlan, NodeInterface
 
@@ -60,3 +63,35 @@ def test_a_feature_that_a_changed_interface_takes_over_is_not_served_twice() -> 
     old = [node("filter_rows", "filter-rows"), node("sort_rows", "sort-rows")]
     both = node("arrange", "filter-rows", "sort-rows")
     assert merge_interfaces(old, InterfaceChange(interfaces=(both,)), module).interfaces == (both,)
+
+
+IDS = st.sampled_from([f"f{number}" for number in range(5)])
+REQS = st.sets(st.sampled_from("pqrs"), min_size=1).map(sorted).map(tuple)
+SETS = st.lists(
+    st.builds(Feature, id=IDS, name=st.sampled_from("xy"), requirements=REQS),
+    max_size=5,
+    unique_by=lambda each: each.id,
+)
+
+
+@given(SETS, SETS, st.sets(IDS).map(sorted).map(tuple), st.sets(st.sampled_from("pqrs")))
+def test_merging_a_change_of_features(
+    old: list[Feature], given_: list[Feature], removed: tuple[str, ...], present: set[str]
+) -> None:
+    change = FeatureChange(features=tuple(given_), removed=removed)
+    merged = merge_features(old, change, present).features
+    assert [each.id for each in merged] == sorted({each.id for each in merged})
+    named = {each.id for each in given_}
+    assert set(given_) <= set(merged)
+    for each in old:
+        left = tuple(name for name in each.requirements if name in present)
+        found = next((other for other in merged if other.id == each.id), None)
+        if each.id in named:
+            continue
+        if each.id in removed or not left:
+            assert found is None
+        elif left == each.requirements:
+            assert found is each, "what is not concerned is the same object"
+        else:
+            assert found is not None and found.requirements == left
+    assert merge_features(merged, FeatureChange(), {r for each in merged for r in each.requirements}).features == merged

@@ -265,11 +265,14 @@ def init(
         str, typer.Option("--template", "-t", help="What to start from; `--template list` shows them.")
     ] = "",
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist; each is backed up first.")] = False,
+    code: Annotated[
+        Path | None, typer.Option("--from", metavar="DIR", help="Take in code that exists; again: what changed in it.")
+    ] = None,
 ) -> None:
     """Make a workspace: a zerorepo.toml and what the template needs."""
-    from zerorepo.cli.init_cmd import run
+    from zerorepo.cli.init_cmd import run, run_from
 
-    raise typer.Exit(run(directory, template, force=force))
+    raise typer.Exit(run_from(directory, template, code) if code else run(directory, template, force=force))
 
 
 @app.command()

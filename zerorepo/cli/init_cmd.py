@@ -55,6 +55,30 @@ def run(directory: Path, template: str, *, force: bool) -> ExitCode:
     return ExitCode.OK
 
 
+def run_from(directory: Path, template: str, code: Path) -> ExitCode:
+    """Take in existing code: the template's files where there are none, and what a rule set's scan of the code makes."""
+    scans = {name: path for rule_set in registry().rule_sets for name, path in rule_set.scans.items()}
+    name = template or next(iter(scans), "")
+    if name not in scans:
+        hint = f"templates that take in code: {', '.join(sorted(scans))}" if scans else "no rule set takes in code"
+        raise UsageError(f"The template `{name}` takes in no code" if name else "No code can be taken in", hint=hint)
+    offered = {name: path for rule_set in registry().rule_sets for name, path in rule_set.templates.items()}
+    start = GLOBALS.directory or Path()
+    root = start / directory
+    files: dict[str, str] = load_object(scans[name])(start / code, root, say)
+    for path, text in load_object(offered[name])(root.resolve().name).items():
+        if path not in files and not (root / path).exists():
+            files[path] = text
+    for path, text in files.items():
+        data = text.encode()
+        if (root / path).exists() and (root / path).read_bytes() == data:
+            emit(f"unchanged {path}")
+            continue
+        write_atomic(root / path, data)
+        emit(f"wrote {path}")
+    return ExitCode.OK
+
+
 def _backup_path(path: Path) -> Path:
     number = 1
     while (candidate := path.with_name(f"{path.name}.bak-{number}")).exists():

@@ -6,7 +6,14 @@ from zerorepo.rule import Attrs, RuleContext, rule
 from zerorepo.target import Provider
 from zerorepo_rpg.lock import Lock, parse_lock
 from zerorepo_rpg.plan_model import BaseClasses, FeatureSet, ModuleInterfaces, ModuleSet
-from zerorepo_rpg.providers import LockedBaseClasses, LockedFeatures, LockedModule, LockedModulePlans, LockedModules
+from zerorepo_rpg.providers import (
+    LockedBaseClasses,
+    LockedExisting,
+    LockedFeatures,
+    LockedModule,
+    LockedModulePlans,
+    LockedModules,
+)
 
 
 class LockAttrs(Attrs):
@@ -15,12 +22,16 @@ class LockAttrs(Attrs):
     path: str
 
 
-@rule("rpg_lock", attrs=LockAttrs, provides=[LockedFeatures, LockedModules, LockedBaseClasses, LockedModulePlans])
+@rule(
+    "rpg_lock",
+    attrs=LockAttrs,
+    provides=[LockedFeatures, LockedModules, LockedBaseClasses, LockedModulePlans, LockedExisting],
+)
 async def rpg_lock(ctx: RuleContext[LockAttrs]) -> list[Provider]:
     """Read the lock. Without one every slice is empty."""
     found = await ctx.source_or_none(ctx.attrs.path)
     if found is None:
-        return [LockedFeatures(), LockedModules(), LockedBaseClasses(), LockedModulePlans()]
+        return [LockedFeatures(), LockedModules(), LockedBaseClasses(), LockedModulePlans(), LockedExisting()]
     lock = parse_lock(ctx.read(found).decode("utf-8", "replace"), ctx.attrs.path)
     stages = lock.stages
     return [
@@ -30,6 +41,7 @@ async def rpg_lock(ctx: RuleContext[LockAttrs]) -> list[Provider]:
         LockedModules(inputs=stages.get("modules", ""), value=lock.modules or ModuleSet()),
         LockedBaseClasses(inputs=stages.get("base_classes", ""), value=lock.base_classes or BaseClasses()),
         LockedModulePlans(modules=_modules(lock)),
+        LockedExisting(value=lock.existing),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any
 
 from zerorepo.errors import TargetFailed
@@ -18,8 +19,10 @@ from zerorepo_rpg.plan_model import (
     NodeInterface,
     Plan,
 )
-from zerorepo_rpg.providers import StageInputs
+from zerorepo_rpg.providers import LockedExisting, StageInputs
+from zerorepo_rpg.rules.skeleton_types import CheckTypes, TypeProblems
 from zerorepo_rpg.rules.stages import module_label
+from zerorepo_rpg.skeleton import skeleton
 from zerorepo_rpg.spec_model import RepositorySpec
 from zerorepo_rpg.validate import messages, validate_plan
 
@@ -28,6 +31,7 @@ class PlanAttrs(Attrs):
     """Attributes of ``rpg_plan``. ``max_repairs``: how often a node's code or tests are mended before it counts as failed."""
 
     spec: Label
+    lock: Label
     lock_path: str
     features: Label
     modules: Label
@@ -64,10 +68,26 @@ async def rpg_plan(ctx: RuleContext[PlanAttrs]) -> Plan:
             where=attrs.lock_path,
             hint=f"mend `{attrs.lock_path}` by hand, or remove the part in question to have it planned anew",
         )
+    await _check_types(ctx, plan)
     stages = await _stage_inputs(ctx, names)
-    ctx.update_source(attrs.lock_path, render_lock(plan, stages, spec.requirements).encode())
+    existing = await ctx.provider(attrs.lock, LockedExisting)
+    ctx.update_source(attrs.lock_path, render_lock(plan, stages, spec.requirements, existing.value).encode())
     _declare_nodes(ctx, plan, spec)
     return plan
+
+
+async def _check_types(ctx: RuleContext[PlanAttrs], plan: Plan) -> None:
+    """No body is asked for while the signatures of the whole package do not fit together."""
+    checked: TypeProblems = await ctx.run(
+        CheckTypes(files=skeleton(plan), package=plan.package_name, mypy=version("mypy"))
+    )
+    if checked.lines:
+        listed = "\n".join(f"- {line}" for line in checked.lines)
+        raise TargetFailed(
+            f"The interfaces do not fit together (check skeleton_types, by mypy on the package without bodies):\n{listed}",
+            where=ctx.attrs.lock_path,
+            hint=f"mend the signatures in `{ctx.attrs.lock_path}` by hand, or remove them to have them planned anew",
+        )
 
 
 async def _stage_inputs(ctx: RuleContext[Any], names: list[str]) -> dict[str, str]:

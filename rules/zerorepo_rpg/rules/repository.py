@@ -132,8 +132,7 @@ def repository(label: Label, attrs: RepositoryAttrs) -> Sequence[tuple[Label, st
     modules = {"modules": str(stage("modules"))}
     base = {"base_classes": str(stage("base_classes"))}
     planned = {
-        "spec": common["spec"],
-        "lock_path": lock_path,
+        **common,
         **features,
         **modules,
         **base,

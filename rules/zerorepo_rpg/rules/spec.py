@@ -14,6 +14,8 @@ from zerorepo.target import SourcePath
 from zerorepo_llm.ask import ask_json
 from zerorepo_llm.fence import checked
 from zerorepo_rpg.rules.asking import template
+from zerorepo_rpg.rules.references import read_references
+from zerorepo_rpg.spec_conflicts import find_conflicts
 from zerorepo_rpg.spec_model import (
     RepositorySpec,
     SectionFacts,
@@ -22,6 +24,9 @@ from zerorepo_rpg.spec_model import (
     merge_sections,
     split_sections,
 )
+from zerorepo_rpg.spec_reading import with_findings
+from zerorepo_rpg.spec_refine import history_path, parse_history
+from zerorepo_rpg.spec_text import without_directives
 
 _MIN_CHARS, _MAX_CHARS = 10, 50_000
 
@@ -50,7 +55,17 @@ async def rpg_spec(ctx: RuleContext[SpecAttrs]) -> RepositorySpec:
     checked(
         text.replace("\r\n", "\n").replace("\r", "\n").rstrip(), "specification", _MAX_CHARS, where=str(ctx.attrs.src)
     )
-    sections = split_sections(text)
+    conflicts = find_conflicts(text)
+    if stopping := [each for each in conflicts if each.stops]:
+        listed = "\n".join(f"- {each}" for each in stopping)
+        raise TargetFailed(
+            f"The specification contradicts itself:\n{listed}",
+            where=f"{ctx.attrs.src}:{stopping[0].lines[0]}",
+            hint=f"mend it, or accept it there: <!-- zerorepo: accept {stopping[0].checks[0]}: why -->",
+        )
+    references = await read_references(ctx, ctx.attrs.src, text)
+    history = await ctx.source_or_none(history_path(ctx.attrs.src))
+    sections = split_sections(without_directives(text))
     facts = await ctx.concurrently(_asker(section, _path(sections, index)) for index, section in enumerate(sections))
     spec = merge_sections("", sections, facts)
     if not spec.requirements:
@@ -59,7 +74,8 @@ async def rpg_spec(ctx: RuleContext[SpecAttrs]) -> RepositorySpec:
             where=ctx.attrs.src,
             hint="write what a user of it can do, one sentence each",
         )
-    return spec
+    refinements = parse_history(ctx.read(history).decode("utf-8", "replace")) if history else ()
+    return with_findings(spec, text, sections, references=references, conflicts=conflicts, refinements=refinements)
 
 
 def _path(sections: Sequence[SpecSection], index: int) -> str:

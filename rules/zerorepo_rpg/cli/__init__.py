@@ -1,0 +1,1 @@
+"""Commands of this rule set: what a person sees of plans, graphs and specifications."""

@@ -1,0 +1,209 @@
+"""``zerorepo plan``: bring the lock up to date with the specification, and say what became of the plan.
+
+``--dry-run`` shows first what is known without asking: which requirements changed, what of the plan stands behind them, and what
+asking would cost. Knows nothing of how a stage plans.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zerorepo.commands import build, provided, workspace_root
+from zerorepo.errors import UsageError, ZeroRepoError
+from zerorepo.fileio import write_atomic
+from zerorepo.redaction import mask
+from zerorepo_rpg.cli.chosen import target_of
+from zerorepo_rpg.cli.diff_command import lines as comparison_lines
+from zerorepo_rpg.comparison import compare, parts_of
+from zerorepo_rpg.delta import State, delta
+from zerorepo_rpg.lock import Lock, parse_lock, render
+from zerorepo_rpg.plan_metrics import WeightedEdge, break_cycles, feature_weights, measure
+from zerorepo_rpg.spec_model import RepositorySpec, Requirement
+from zerorepo_rpg.spec_reading import by_rule
+from zerorepo_rpg.validate import validate_plan
+
+
+def plan(
+    target: Annotated[str, typer.Argument(metavar="LABEL", help="Whose plan; default: the only one.")] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Show what would change, why, and the expected cost; ask nothing.")
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Plan anew instead of changing the plan; existing code in the lock stays.")
+    ] = False,
+    locked: Annotated[bool, typer.Option("--locked", help="Fail rather than change the plan (CI).")] = False,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Run the named checks on the lock as it is, and measure it; exit 1 when one fails."
+        ),
+    ] = False,
+) -> None:
+    """Plan: ask for what the specification's changes call for, and keep the rest of the lock."""
+    if check and (fresh or locked or dry_run):
+        raise UsageError("--check only looks", hint="give it alone")
+    if fresh and (locked or dry_run):
+        raise UsageError(
+            "--fresh changes the whole plan", hint="without --locked and --dry-run; the old lock is restored on failure"
+        )
+    label, attrs = target_of("rpg_plan", target)
+    path = workspace_root() / attrs.lock_path
+    _restore(path)
+    old = _read(path, attrs.lock_path)
+    if check:
+        raise typer.Exit(_check(old, attrs.lock_path, attrs.spec))
+    if dry_run:
+        print(mask("\n".join(_foreseen(old, _spec(attrs.spec), attrs.lock_path))))
+        raise typer.Exit(build([str(label)], dry_run=True))
+    if fresh:
+        _set_aside(path, old)
+    try:
+        code = build([str(label)], locked=locked)
+    except BaseException:
+        _restore(path)
+        raise
+    if code != 0:
+        _restore(path)
+        raise typer.Exit(code)
+    _aside(path).unlink(missing_ok=True)
+    new = _read(path, attrs.lock_path)
+    print(mask("\n".join([*comparison_lines(compare(parts_of(old), parts_of(new))), *_delta_lines(new)])))
+
+
+def _check(lock: Lock, where: str, spec_label: object) -> int:
+    planned = lock.plan()
+    if planned is None:
+        raise UsageError("The lock holds no whole plan", where=where, hint="`zerorepo plan` makes one")
+    spec = _spec(spec_label, quiet=True) or RepositorySpec(title="", description="", package_name="")
+    # What the plan was made for: a changed specification is for `--dry-run` to tell of.
+    problems = validate_plan(planned, spec.model_copy(update={"requirements": lock.requirements}))
+    found = measure(planned.modules, planned.features.features, feature_weights(planned))
+    rows = [
+        f"  {each.id}: {each.features} features, cohesion {each.cohesion:.2f}, coupling {each.coupling}"
+        for each in found.modules
+    ]
+    whole = f"cohesion {found.cohesion:.2f}, coupling {found.coupling:.1f}, modularity {found.modularity:.2f}"
+    listed = [str(problem) for problem in problems] or ["every check passes"]
+    flows = Counter((flow.source, flow.target) for flow in planned.modules.flows)
+    edges = [WeightedEdge(source=a, target=b, weight=count) for (a, b), count in flows.items()]
+    listed += [
+        f"the weakest link of a circle is {edge.source} -> {edge.target} (flows: {edge.weight:g}); remove or turn it"
+        for edge in break_cycles(edges)[1]
+    ]
+    print(mask("\n".join([*listed, f"{len(found.modules)} modules: {whole} (features compared by words)", *rows])))
+    return 1 if problems else 0
+
+
+def _read(path: Path, where: str) -> Lock:
+    try:
+        return parse_lock(path.read_bytes().decode("utf-8"), where)
+    except FileNotFoundError:
+        return Lock()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"The lock is not UTF-8 (byte {error.start})", where=where) from None
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.before-fresh")
+
+
+def _set_aside(path: Path, old: Lock) -> None:
+    """Plan from nothing, with the old lock at hand until there is a new one, whatever ends this process."""
+    if not path.exists():
+        return
+    write_atomic(_aside(path), path.read_bytes())
+    if old.existing.nodes:
+        write_atomic(path, render(Lock(existing=old.existing)).encode())
+    else:
+        path.unlink()
+
+
+def _restore(path: Path) -> None:
+    """Put back the lock that a planning anew which did not come to its end had set aside."""
+    if _aside(path).exists():
+        _aside(path).replace(path)
+        print(f"restored {path.name}: planning anew had not come to its end", file=sys.stderr)
+
+
+def _spec(label_attr: object, *, quiet: bool = False) -> RepositorySpec | None:
+    """The specification as parsed; by rule when it must be parsed first; None when its text cannot be read."""
+    label, attrs = target_of("rpg_spec", str(label_attr))
+    try:
+        if found := provided(label, RepositorySpec):
+            return found
+        if not quiet:
+            print("the specification is read by rule here: what is added may be no requirement", file=sys.stderr)
+        return by_rule((workspace_root() / attrs.src).read_bytes().decode("utf-8-sig"))
+    except (ZeroRepoError, OSError, UnicodeDecodeError):
+        return None  # the dry run that follows says why
+
+
+def _foreseen(lock: Lock, spec: RepositorySpec | None, where: str) -> Iterator[str]:
+    """The change as a tree: requirement, the features that serve it, their interfaces, the tests of these."""
+    if spec is None:
+        return
+    old, new = {_key(r): r for r in lock.requirements}, {_key(r): r for r in spec.requirements}
+    if not lock.requirements:
+        yield f"{where}: nothing is planned yet; {len(new)} requirements"
+        return
+    gone, come = [old[k] for k in old if k not in new], [new[k] for k in new if k not in old]
+    by_id = {requirement.id: requirement for requirement in come}
+    reworded = [requirement for requirement in gone if requirement.id in by_id]
+    ids = {requirement.id for requirement in reworded}
+    yield f"{where}: {len(old) - len(gone)} requirements kept, {len(reworded)} reworded, " + (
+        f"{len(come) - len(reworded)} added, {len(gone) - len(reworded)} removed"
+    )
+    for requirement in reworded:
+        yield from _behind(lock, requirement, "~", f" → {by_id[requirement.id].text}")
+    for requirement in come:
+        if requirement.id not in ids:
+            yield f"+ {requirement.id}: {requirement.text}"
+            yield "    a feature is chosen for it, or one that there is takes it"
+    for requirement in gone:
+        if requirement.id not in ids:
+            yield from _behind(lock, requirement, "-", "")
+    yield from _delta_lines(lock)
+
+
+def _key(requirement: Requirement) -> str:
+    return " ".join(requirement.text.replace("*", "").split()).casefold().rstrip(".")
+
+
+def _behind(lock: Lock, requirement: Requirement, mark: str, now: str) -> Iterator[str]:
+    yield f"{mark} {requirement.id}: {requirement.text}{now}"
+    nodes = [node for module in lock.interfaces for node in module.interfaces]
+    for feature in lock.features.features if lock.features else ():
+        if requirement.id in feature.requirements:
+            alone = feature.requirements == (requirement.id,)
+            fate = "goes with it" if mark == "-" and alone else "is asked about"
+            yield f"    feature {feature.id}: {fate}"
+            for node in nodes:
+                if feature.id in node.features:
+                    yield f"      interface {node.id} in {node.file}"
+                    for user in sorted(other.id for other in nodes if node.id in other.uses):
+                        yield f"        used by {user}: asked again only if this interface changes"
+
+
+def _delta_lines(lock: Lock) -> Iterator[str]:
+    """How the plan stands to the code that exists, in building order."""
+    planned = lock.plan()
+    if planned is None or not lock.existing.nodes:
+        return
+    try:
+        found = delta(planned, lock.existing)
+    except ValueError:
+        return  # the plan's own checks tell of the cycle
+    counts = ", ".join(f"{sum(each.state is state for each in found)} {state}" for state in State)
+    yield f"beside existing code: {counts}"
+    for each in found:
+        if each.state is not State.EXISTING:
+            yield f"  {each.state} {each.id}: {each.why}" + (f" ({each.found})" if each.found else "")
+
+
+__all__ = ["plan"]

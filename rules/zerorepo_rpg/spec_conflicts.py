@@ -1,0 +1,271 @@
+"""What in a specification cannot all be meant: named checks by rule, each with a severity, each switchable, merged by field.
+
+A conflict is accepted in the specification itself, ``<!-- zerorepo: accept NAME: why -->``, or its check is turned off there
+(``off NAME``). Knows nothing of models or of building.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
+from enum import StrEnum
+
+from zerorepo.errors import did_you_mean
+from zerorepo.values import Value
+from zerorepo_rpg import spec_text
+from zerorepo_rpg.problem import repeated
+from zerorepo_rpg.spec_text import Mention
+
+
+class Severity(StrEnum):
+    """ERROR stops a build unless it is accepted."""
+
+    ERROR = "ERROR"
+    WARNING = "WARNING"
+    INFO = "INFO"
+
+
+_RANK = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
+
+
+class Conflict(Value):
+    """Statements that do not go together. ``fields`` of the specification that they concern; ``lines`` count from 1.
+
+    ``accepted`` is the reason that the specification gives for keeping it; "" when it does not.
+    """
+
+    severity: Severity
+    fields: tuple[str, ...]
+    checks: tuple[str, ...]
+    messages: tuple[str, ...]
+    lines: tuple[int, ...] = ()
+    accepted: str = ""
+
+    @property
+    def stops(self) -> bool:
+        """Whether it stops a build."""
+        return self.severity is Severity.ERROR and not self.accepted
+
+    def __str__(self) -> str:
+        places = f"line{'s' if len(self.lines) > 1 else ''} {', '.join(map(str, self.lines))}: " if self.lines else ""
+        return f"{places}{'; '.join(self.messages)} [{', '.join(self.checks)}]"
+
+
+_Found = Iterable[tuple[str, Sequence[int]]]
+
+
+def _lines(*groups: Sequence[Mention]) -> list[int]:
+    return sorted({mention.line for group in groups for mention in group})
+
+
+def _words(found: Sequence[Mention]) -> str:
+    return ", ".join(dict.fromkeys(mention.word for mention in found))
+
+
+def _scope(text: str, name: str) -> list[Mention]:
+    return [mention for mention in spec_text.scopes(text) if mention.word == name]
+
+
+def _together(text: str, scope: str, words: tuple[str, ...], message: str) -> _Found:
+    said, named = _scope(text, scope), spec_text.mentions(text, words)
+    if said and named:
+        yield message.format(_words(named)), _lines(said, named)
+
+
+def _backend(text: str) -> _Found:
+    return _together(
+        text, "backend only", spec_text.FRONTEND, "it is backend only, and names the frontend framework {}"
+    )
+
+
+def _frontend(text: str) -> _Found:
+    return _together(
+        text, "frontend only", spec_text.BACKEND, "it is frontend only, and names the backend framework {}"
+    )
+
+
+def _jvm(text: str) -> _Found:
+    named, languages = (
+        spec_text.mentions(text, spec_text.JVM_FRAMEWORKS),
+        spec_text.mentions(text, spec_text.JVM_LANGUAGES),
+    )
+    if named and not languages:
+        yield f"{_words(named)} needs a language of the JVM, and none is named", _lines(named)
+
+
+def _serverless(text: str) -> _Found:
+    where, what = spec_text.mentions(text, spec_text.SERVERLESS), spec_text.mentions(text, spec_text.LONG_RUNNING)
+    if where and what:
+        yield f"{_words(where)} ends what runs long, and {_words(what)} runs long", _lines(where, what)
+
+
+def _cli_mobile(text: str) -> _Found:
+    return _together(text, "command line tool", spec_text.MOBILE, "a command line tool is not for {}")
+
+
+def _library_mobile(text: str) -> _Found:
+    return _together(text, "library", spec_text.MOBILE, "a Python library does not by itself run on {}")
+
+
+_OPPOSITES = (
+    (
+        r"\b(?:offline|no network|without (?:a )?network)\b",
+        r"\b(?:downloads|uploads|calls? the \w+ API|over the network|online only)\b",
+        "offline and network",
+    ),
+    (r"\bsingle[- ]threaded\b", r"\bmulti[- ]?threaded\b", "single-threaded and multi-threaded"),
+    (
+        r"\bstateless\b",
+        r"\b(?:keeps|holds|remembers) (?:its |the )?(?:state|sessions?)\b",
+        "stateless and keeping state",
+    ),
+    (
+        r"\b(?:only|nothing but) the standard library\b|\bno (?:third[- ]party )?dependenc",
+        r"\bdepends on `?(?!nothing\b|no\b)\w+|\brequires the (?:package|library) `?\w+",
+        "no dependencies and a dependency",
+    ),
+    (r"\bread[- ]only\b", r"\bwrites? (?:back )?to the (?:same )?(?:file|database|source)", "read-only and writing"),
+)
+_MUST = re.compile(r"\b(must|shall|should|may|can|does|do|is|are|will)( not|n't)?\b|\b(never|always)\b", re.IGNORECASE)
+
+
+def _contradictions(text: str) -> _Found:
+    positive: dict[str, int] = {}
+    negative: dict[str, int] = {}
+    for line in spec_text.statements(text):
+        for sentence in re.split(r"(?<=[.!?])\s+", line.text):
+            match = _MUST.search(sentence)
+            if match:
+                denies = bool(match[2]) or (match[3] or "").lower() == "never"
+                core = re.sub(r"\W+", " ", f"{sentence[: match.start()]} {sentence[match.end() :]}").strip().casefold()
+                (negative if denies else positive).setdefault(core, line.number)
+    for core in positive.keys() & negative.keys():
+        if len(core.split()) > 1:
+            yield f"`{core}` is demanded and forbidden", sorted({positive[core], negative[core]})
+
+
+def _opposites(text: str) -> _Found:
+    for one, other, name in _OPPOSITES:
+        first = [line.number for line in spec_text.prose(text) if re.search(one, line.text, re.IGNORECASE)]
+        second = [line.number for line in spec_text.prose(text) if re.search(other, line.text, re.IGNORECASE)]
+        if first and second:
+            yield f"it cannot be both: {name}", sorted({*first, *second})
+
+
+def _duplicates(text: str) -> _Found:
+    headings = [
+        Mention(word=match[1].strip().casefold(), line=line.number)
+        for line in spec_text.prose(text)
+        if (match := re.match(r"\s{0,3}#{1,6}\s+(.*)", line.text))
+    ]
+    for what, found in (("heading", headings), ("component", spec_text.components(text))):
+        for name in repeated(mention.word for mention in found):
+            yield f"the {what} `{name}` stands twice", [mention.line for mention in found if mention.word == name]
+
+
+def _unknown_components(text: str) -> _Found:
+    known = {mention.word.casefold(): mention.word for mention in spec_text.components(text)}
+    for flow in spec_text.flows(text) if known else ():
+        for name in (flow.source, flow.target):
+            if name.casefold() not in known:
+                hint = did_you_mean(name, known.values())
+                yield f"the data flow names `{name}`, which is no component{f'; {hint}' if hint else ''}", [flow.line]
+
+
+class Check(Value):
+    """A named check: what it finds and how bad that is."""
+
+    name: str
+    severity: Severity
+    fields: tuple[str, ...]
+    find: Callable[[str], _Found]
+
+
+CHECKS = {
+    check.name: check
+    for check in (
+        Check(name="backend_with_frontend", severity=Severity.ERROR, fields=("frameworks", "scope"), find=_backend),
+        Check(name="frontend_with_backend", severity=Severity.ERROR, fields=("frameworks", "scope"), find=_frontend),
+        Check(name="jvm_framework", severity=Severity.WARNING, fields=("frameworks", "languages"), find=_jvm),
+        Check(
+            name="serverless_long_running", severity=Severity.WARNING, fields=("deployment_targets",), find=_serverless
+        ),
+        Check(name="cli_mobile", severity=Severity.WARNING, fields=("platforms", "scope"), find=_cli_mobile),
+        Check(name="library_mobile", severity=Severity.INFO, fields=("platforms", "scope"), find=_library_mobile),
+        Check(name="contradiction", severity=Severity.ERROR, fields=("constraints",), find=_contradictions),
+        Check(name="opposites", severity=Severity.WARNING, fields=("constraints", "wording"), find=_opposites),
+        Check(name="duplicate_name", severity=Severity.WARNING, fields=("names",), find=_duplicates),
+        Check(
+            name="unknown_component",
+            severity=Severity.ERROR,
+            fields=("components", "data_flows"),
+            find=_unknown_components,
+        ),
+    )
+}
+"""Every check by its name."""
+
+
+def find_conflicts(text: str, without: Collection[str] = ()) -> list[Conflict]:
+    """The conflicts of a specification by rule, merged, worst first. ``without``: checks that are left out.
+
+    A directive that names no check, or nothing that we know, is itself an ERROR: who wrote it relies on it.
+    """
+    said = spec_text.directives(text)
+    off = {*without, *(name for each in said if each.verb == "off" for name in each.checks)}
+    reasons = {name: each.reason or "accepted" for each in said if each.verb == "accept" for name in each.checks}
+    found = [_directive(each) for each in said]
+    for check in CHECKS.values():
+        if check.name not in off:
+            found += [
+                Conflict(
+                    severity=check.severity,
+                    fields=check.fields,
+                    checks=(check.name,),
+                    messages=(message,),
+                    lines=tuple(lines),
+                    accepted=reasons.get(check.name, ""),
+                )
+                for message, lines in check.find(text)
+            ]
+    return merge_conflicts(each for each in found if each is not None)
+
+
+def _directive(each: spec_text.Directive) -> Conflict | None:
+    unknown = [name for name in each.checks if name not in CHECKS]
+    if each.verb in ("accept", "off") and each.checks and not unknown:
+        return None
+    if each.verb not in ("accept", "off"):
+        message = f"`{each.verb}` is no directive; write `<!-- zerorepo: accept CHECK: why -->` or `off CHECK`"
+    else:
+        hint = did_you_mean(unknown[0], CHECKS) if unknown else None
+        message = f"there is no check `{unknown[0]}`{f'; {hint}' if hint else ''}"
+    return Conflict(
+        severity=Severity.ERROR, fields=("directives",), checks=("directive",), messages=(message,), lines=(each.line,)
+    )
+
+
+def merge_conflicts(conflicts: Iterable[Conflict]) -> list[Conflict]:
+    """One conflict for each set of fields: all messages and lines, the worst severity. Merging again changes nothing.
+
+    What is accepted does not merge with what is not.
+    """
+    merged: dict[tuple[tuple[str, ...], bool], Conflict] = {}
+    for each in conflicts:
+        key = (tuple(sorted(each.fields)), bool(each.accepted))
+        old = merged.get(key)
+        if old is None:
+            merged[key] = each.model_copy(update={"fields": key[0], "lines": tuple(sorted(set(each.lines)))})
+            continue
+        merged[key] = Conflict(
+            severity=min(old.severity, each.severity, key=_RANK.__getitem__),
+            fields=key[0],
+            checks=tuple(dict.fromkeys([*old.checks, *each.checks])),
+            messages=tuple(dict.fromkeys([*old.messages, *each.messages])),
+            lines=tuple(sorted({*old.lines, *each.lines})),
+            accepted="; ".join(dict.fromkeys(filter(None, [*old.accepted.split("; "), *each.accepted.split("; ")]))),
+        )
+    return sorted(merged.values(), key=lambda each: (bool(each.accepted), _RANK[each.severity], each.fields))
+
+
+__all__ = ["CHECKS", "Check", "Conflict", "Severity", "find_conflicts", "merge_conflicts"]
