@@ -16,8 +16,10 @@ RULE_SET = RuleSet(
         "ontology_table": "zerorepo_ontology.rules:ontology_table",
         "ontology_folder": "zerorepo_ontology.rules:ontology_folder",
         "ontology_tree": "zerorepo_ontology.rules:ontology_tree",
+        "ontology_file": "zerorepo_ontology.rules:ontology_file",
+        "feature_selection": "zerorepo_ontology.select_rule:feature_selection",
     },
     settings={"ontology": "zerorepo_ontology.settings:OntologySettings"},
-    commands={"ontology": "zerorepo_ontology.cli:ontology_app"},
+    commands={"ontology": "zerorepo_ontology.cli:ontology_app", "select": "zerorepo_ontology.select_command:select"},
     checks={"weights": Check("zerorepo_ontology.doctor:weights", limit_s=20.0)},
 )

@@ -15,7 +15,7 @@ from zerorepo.errors import TargetFailed
 from zerorepo.label import Label
 from zerorepo.rule import Attrs, RuleContext, macro, rule
 from zerorepo.target import Provider, SourcePath
-from zerorepo_ontology import other_sources, starter
+from zerorepo_ontology import artifact, other_sources, starter
 from zerorepo_ontology.build_tree import BuildTree, PackOntology, Tree
 from zerorepo_ontology.embed import EmbedTexts, Vectors, identity_of
 from zerorepo_ontology.fetch import FetchDistribution, Fetched
@@ -213,6 +213,20 @@ async def _packed(ctx: RuleContext[Any], tree: Tree, upper: Vectors | None, iden
     )
     ctx.output(f"{ctx.label.path}.ontology", packed.artifact)
     return OntologyData(artifact=packed.artifact, identity=identity)
+
+
+class FileAttrs(Attrs):
+    """Attributes of ``ontology_file``."""
+
+    src: SourcePath
+
+
+@rule("ontology_file", attrs=FileAttrs, provides=[OntologyData])
+async def ontology_file(ctx: RuleContext[FileAttrs]) -> OntologyData:
+    """Take an ontology that was built elsewhere."""
+    digest = await ctx.source(ctx.attrs.src)
+    _, _, identity = artifact.load(ctx.read(digest), str(ctx.attrs.src))
+    return OntologyData(artifact=digest, identity=identity)
 
 
 class OntologyAttrs(Attrs):

@@ -57,6 +57,13 @@ class Searcher:
         self._share = words_share
         self._masks: dict[Filter, NDArray[np.bool_]] = {}
 
+    @property
+    def embedder(self) -> Callable[[Sequence[str]], Any]:
+        """What makes vectors comparable with these. UsageError without vectors."""
+        if self._embed is None:
+            raise UsageError("This ontology is searched by words alone: it has no embedder")
+        return self._embed
+
     @cached_property
     def words(self) -> Words:
         """Names count most, then what nodes say of themselves, where they stand, and what libraries call them."""
