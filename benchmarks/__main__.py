@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-ALL = ("startup", "null", "leaf", "clean", "allhits", "memory", "hashing", "model_calls", "sandbox")
+ALL = ("startup", "null", "leaf", "clean", "allhits", "memory", "hashing", "model_calls", "sandbox", "ontology")
 EXTRA = ("why",)
 
 names = [word for word in sys.argv[1:] if word != "--quick"]

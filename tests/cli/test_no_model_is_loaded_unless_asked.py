@@ -16,7 +16,7 @@ PROGRAM = """
 import json, sys
 from zerorepo.cli.main import run
 code = run(sys.argv[1:])
-heavy = sorted({"litellm", "openai", "httpx", "aiohttp", "tiktoken", "tokenizers"} & set(sys.modules))
+heavy = sorted({"litellm", "openai", "httpx", "aiohttp", "tiktoken", "tokenizers", "onnxruntime", "chromadb", "matplotlib"} & set(sys.modules))
 print("\\n" + json.dumps([code, heavy]))
 """
 COMMANDS = [
@@ -31,6 +31,9 @@ COMMANDS = [
     ["explain", "//:greeting"],
     ["prompt", "//:greeting"],
     ["cost"],
+    ["ontology", "stats"],
+    ["ontology", "build", "--help"],
+    ["select", "--help"],
     ["check"],
     ["gc"],
     ["adopt", "--help"],
