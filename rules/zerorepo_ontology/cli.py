@@ -333,3 +333,39 @@ def export(
         output.write_text(text, "utf-8")
     except OSError as error:
         raise UsageError(f"This cannot be written: {error.strerror}", where=str(output)) from None
+
+
+@ontology_app.command()
+def keep(
+    place: Annotated[
+        str, typer.Argument(metavar="[PLACE]", help="A folder or http://host:port; default: [ontology] store.")
+    ] = "",
+    query: Annotated[
+        str, typer.Option("--search", metavar="TEXT", help="Ask what is kept there instead of writing.")
+    ] = "",
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="Hits at most.")] = 10,
+    exclude: Exclude = None,
+    file: From = None,
+) -> None:
+    """Keep the ontology's vectors in Chroma, for other programs, or search there."""
+    from zerorepo_ontology import opened
+    from zerorepo_ontology.store import VectorStore, records_of
+
+    settings, root = _settings()
+    place = place or settings.store
+    if not place:
+        raise UsageError("No place is named", hint='zerorepo ontology keep FOLDER, or [ontology] store = "FOLDER"')
+    found = opened.find(file, exclude or ())
+    if found.vectors is None:
+        raise UsageError(
+            "This ontology has no vectors to keep", where=found.where, hint="build it with another engine than bm25"
+        )
+    where = place if place.startswith(("http://", "https://")) else str(root / place)
+    store = VectorStore(where, found.identity, found.vectors.shape[1])
+    if query:
+        vector = found.searcher(found.engine, settings, root).embedder([query])[0]
+        for hit in store.search(vector, limit):
+            typer.echo(f"{hit.cosine:.2f}  {hit.text}")
+        return
+    store.put(records_of(found.ontology), found.vectors)
+    typer.echo(f"{store.count():,} vectors in {where}", err=True)

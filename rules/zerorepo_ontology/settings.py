@@ -42,4 +42,4 @@ class OntologySettings(Value):
     api_batch: Annotated[int, Field(ge=1, le=2048), COSMETIC] = 128
     """For ``api:``: texts in one request."""
     store: Annotated[str, COSMETIC] = ""
-    """Where vectors are kept in Chroma: a folder in the workspace, or ``http://host:port`` of a server; default: nowhere."""
+    """Where ``zerorepo ontology keep`` puts vectors: a folder in the workspace, or ``http://host:port`` of a Chroma server."""

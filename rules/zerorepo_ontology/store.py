@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from zerorepo.errors import EnvironmentFailure, UsageError
+from zerorepo_ontology.ontology import Ontology
 
 if TYPE_CHECKING:
     import numpy as np
@@ -266,6 +267,17 @@ class VectorStore:
             client.delete_collection(self.name)
             new.modify(name=self.name)
             return client.get_collection(self.name, embedding_function=None)
+
+
+def records_of(ontology: Ontology) -> list[Record]:
+    """A record a node, in order; its text is its path."""
+    return [
+        Record(
+            id=node.id, text=" / ".join(ontology.path(node)), level=node.level, parent=node.parent,
+            sources=tuple(sorted({ontology.sources[each.source].name for each in node.examples})), tags=node.tags,
+        )
+        for node in ontology.nodes
+    ]  # fmt: skip
 
 
 def _metadata(record: Record) -> dict[str, Any]:

@@ -16,7 +16,8 @@ np = pytest.importorskip("numpy")
 pytest.importorskip("chromadb")
 
 from zerorepo.errors import EnvironmentFailure, UsageError  # noqa: E402
-from zerorepo_ontology.store import SCHEMA, Record, VectorStore  # noqa: E402
+from zerorepo_ontology.ontology import Example, Node, Ontology, Source  # noqa: E402
+from zerorepo_ontology.store import SCHEMA, Record, VectorStore, records_of  # noqa: E402
 
 DIMENSION = 16
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -183,3 +184,23 @@ def test_a_server_keeps_what_is_put_and_filters_alike(server: str) -> None:
 def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentFailure, match="Chroma failed"):
         store("http://127.0.0.1:9").count()
+
+
+def test_an_ontology_is_kept_whole(tmp_path: Path) -> None:
+    nodes = [
+        Node("d:1", "domain", "Web", ""),
+        Node("a:1", "area", "Forms", "d:1"),
+        Node("c:1", "capability", "Fields", "a:1"),
+        Node(
+            "f:1",
+            "feature",
+            "check a field",
+            "c:1",
+            tags=("t",),
+            examples=(Example("forms.check", "()", "function", 0, "A"),),
+        ),
+    ]
+    own = store(tmp_path / "db")
+    own.put(records_of(Ontology([Source("forms", "1", "MIT", "mined")], nodes)), vectors(5, 4))
+    found = own.search(vectors(5, 4)[3], 5, source="forms", tags=["t"], parent="c:1", level="feature")
+    assert [(each.id, each.text) for each in found] == [("f:1", "Web / Forms / Fields / check a field")]
