@@ -14,11 +14,12 @@ import pytest
 
 np = pytest.importorskip("numpy")
 
-from tests.ontology.wheels import SHAPES, put, target  # noqa: E402
 from zerorepo.errors import ActionFailed  # noqa: E402
 from zerorepo.testing import RuleRunner  # noqa: E402
 from zerorepo_ontology import artifact  # noqa: E402
 from zerorepo_ontology.register import RULE_SET  # noqa: E402
+
+from .wheels import SHAPES, put, target  # noqa: E402
 
 DIMENSION = 8
 OTHER = {path.replace("shapes", "forms"): text.replace("shapes", "forms") for path, text in SHAPES.items()}

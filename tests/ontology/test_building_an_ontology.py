@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.ontology.wheels import SHAPES, put, target
 from zerorepo.testing import RuleRunner
-from zerorepo_ontology import artifact
+from zerorepo_ontology import artifact, minilm_weights
 from zerorepo_ontology.ontology import Ontology, nested, without
 from zerorepo_ontology.register import RULE_SET
+
+from .wheels import SHAPES, put, target
 
 TREE = '[[target]]\nname = "o"\nrule = "ontology_tree"\nengine = "bm25"\nsources = [{sources}]\n'
 SETTINGS = '[ontology]\nwheels = "wheels"\n'
@@ -67,6 +68,27 @@ def test_the_same_sources_give_the_same_bytes(tmp_path: Path) -> None:
         runner.build_ok("//...")
         made.append(runner.outputs()["o.ontology"])
     assert made[0] == made[1]
+
+
+@pytest.mark.skipif(
+    minilm_weights.find(None, minilm_weights.INT8_MODULE, minilm_weights.INT8_FILE) is None,
+    reason="the weights are not installed (extra `ontology`)",
+)
+def test_vectors_do_not_depend_on_what_was_embedded_before(tmp_path: Path) -> None:
+    made = []
+    for name, before in (("one", False), ("two", True)):
+        root = tmp_path / name
+        first, second = put(root / "wheels"), put(root / "wheels", "forms", modules=OTHER)
+        if before:
+            earlier = workspace(root, target("a", second), ["a"])
+            earlier.write("zerorepo.toml", earlier.read("zerorepo.toml").replace(b'"bm25"', b'"int8"'))
+            earlier.build_ok("//...")
+        runner = workspace(root, target("a", first) + target("b", second), ["a", "b"])
+        runner.write("zerorepo.toml", runner.read("zerorepo.toml").replace(b'"bm25"', b'"int8"'))
+        runner.build_ok("//...")
+        made.append(runner.outputs()["o.ontology"])
+    assert made[0] == made[1]
+    assert artifact.load(made[0], "o")[1] is not None
 
 
 def test_another_file_than_the_pinned_one_is_refused(tmp_path: Path) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.ontology.wheels import BOOM, SHAPES, wheel
 from zerorepo_ontology import mining, wording
 from zerorepo_ontology import wheel as wheels
 from zerorepo_ontology.entries import Entry
 from zerorepo_ontology.public_api import Api
+
+from .wheels import BOOM, SHAPES, wheel
 
 
 def mined(modules: dict[str, str] | None = None, **reading: object) -> dict[str, Entry]:

@@ -15,7 +15,7 @@ np = pytest.importorskip("numpy")
 from zerorepo.testing import RuleRunner  # noqa: E402
 from zerorepo_llm import register as llm  # noqa: E402
 from zerorepo_llm.testing import ScriptedProvider, use_provider  # noqa: E402
-from zerorepo_ontology import artifact, ontology, sampling, select_action  # noqa: E402
+from zerorepo_ontology import artifact, ontology, sampling, select_action, select_command  # noqa: E402
 from zerorepo_ontology.entries import Entry  # noqa: E402
 from zerorepo_ontology.register import RULE_SET  # noqa: E402
 from zerorepo_ontology.selecting import Limits, read_requirements  # noqa: E402
@@ -198,3 +198,23 @@ def test_limits_have_the_papers_numbers() -> None:
         5,
         0.85,
     )
+
+
+@pytest.mark.parametrize("kind", ["png", "svg"])
+def test_coverage_and_diversity_are_drawn(runner: RuleRunner, tmp_path: Path, kind: str) -> None:
+    pytest.importorskip("matplotlib")
+    declare(runner, "model = false\nlimits = { target = 1.0, serves = 0.999 }")
+    runner.build_ok("//:s")
+    select_command.draw(report(runner), tmp_path / f"picture.{kind}")
+    data = (tmp_path / f"picture.{kind}").read_bytes()
+    assert data.startswith(b"\x89PNG") if kind == "png" else b"<svg" in data
+    if kind == "svg":
+        assert data.count(b"<path") > 10
+
+
+def test_the_report_for_people_says_what_was_skipped_and_why_it_stopped(runner: RuleRunner) -> None:
+    declare(runner, "model = false")
+    runner.build_ok("//:s")
+    said = "\n".join(select_command.lines(report(runner)))
+    assert "Without a model: self-check and missing features were skipped." in said
+    assert "Stopped: " in said and "retry a failed request  (exploit, " in said

@@ -20,6 +20,7 @@ from zerorepo_ontology.ontology import Example, Node, Ontology, Source  # noqa: 
 from zerorepo_ontology.store import SCHEMA, Record, VectorStore, records_of  # noqa: E402
 
 DIMENSION = 16
+ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
