@@ -31,10 +31,10 @@ def main(quick: bool = False) -> None:
     opened = find(None)
     texts = [node.name for node in opened.ontology.nodes if node.level == "feature"]
     step = len(texts) // (200 if quick else 2000)
-    _mining(quick)
     _embedding(texts[::step][: 200 if quick else 2000], 1 if quick else 3)
     _agreement(texts[:: len(texts) // (500 if quick else 6000)])
     _searching(opened, 5_000 if quick else 100_000)
+    _mining(quick)
 
 
 def _mining(quick: bool) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from zerorepo.values import Value
+from zerorepo_ontology.ontology import Node
 from zerorepo_ontology.sampling import sample_set
 from zerorepo_ontology.searching import Filter, Searcher
 
@@ -160,11 +161,24 @@ class Selection:
             self.searcher.ontology, self._seen.keys(), random_,
             temperature=self.limits.temperature, overlap=self.limits.overlap, tries=self.limits.tries,
         )  # fmt: skip
-        for node in explored:
+        for node in [*self._unreached(turn), *explored]:
             candidates.setdefault(node.id, self._candidate(node.id, "explore", None))
         for id_ in candidates:
             self._seen[id_] = self._seen.get(id_, 0) + 1
         return list(candidates.values())
+
+    def _unreached(self, turn: int) -> list[Node]:
+        """Of relevant branches that nothing selected lies in, the feature nearest to a requirement that was not proposed yet."""
+        assert self.searcher.vectors is not None
+        open_ = [each for each in self._branches if each not in self._reached]
+        start = turn * HITS % max(len(open_), 1)
+        found = []
+        for branch in [*open_[start:], *open_[:start]][:HITS]:
+            unseen = [node for node in self.searcher.ontology.children[branch] if node.id not in self._seen]
+            if unseen:
+                rows = self.searcher.vectors[[self._row_of[node.id] for node in unseen]]
+                found.append(unseen[int((self.vectors @ rows.T).max(axis=0).argmax())])
+        return found
 
     def _augmented(self, index: int) -> str:
         """A requirement with the heading that it stands below, and what last served its section."""
