@@ -32,7 +32,7 @@ _EMPTY_PARTS = frozenset(
 )
 _DULL = re.compile(
     r"^(this (module|package|file|subpackage)|base class|provides?\b|created\b|defines?\b|contains?\b|custom\b|container for|"
-    r"wrapper|.* - |.*licen[cs]e|copyright|abstract|do not edit|mixin|main\b|(the |a |an )?(module|package|collection of|set of|"
+    r"wrapper|.* - |.*licen[cs]e|copyright|abstract|mixin|main\b|(the |a |an )?(module|package|collection of|set of|"
     r"various|utilities|utility|implementations?|functions?|tools|routines|classes)\b)",
     re.IGNORECASE,
 )
