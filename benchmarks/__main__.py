@@ -6,7 +6,7 @@ import importlib
 import sys
 
 ALL = (
-    "startup", "null", "leaf", "clean", "allhits", "memory", "hashing", "query", "graph", "model_calls", "sandbox",
+    "startup", "null", "leaf", "clean", "allhits", "memory", "hashing", "query", "graph", "model_calls", "sandbox", "ontology",
 )  # fmt: skip
 EXTRA = ("why",)
 

@@ -24,6 +24,14 @@ _REPAIR = {
 }
 
 EXAMPLES: dict[str, dict[str, object]] = {
+    "zerorepo_ontology/prompts/self_check.md": {
+        "requirements": "It cuts a slug to a length.",
+        "candidates": "1. shorten a text at a word (Natural language / Text processing)",
+    },
+    "zerorepo_ontology/prompts/missing_features.md": {
+        "requirements": "It cuts a slug to a length.",
+        "selected": "replace accented letters",
+    },
     "zerorepo_rpg/prompts/base_classes.md": {
         "package": "tinytext",
         "title": "Tinytext",

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from zerorepo.action import Action
 from zerorepo.digest import Digest
-from zerorepo.errors import UsageError
+from zerorepo.errors import ExitCode, UsageError
 from zerorepo.label import Label, Pattern
 from zerorepo.target import Provider
 from zerorepo.values import Value
@@ -142,17 +142,45 @@ def provided(label: Label, type_: type[ProviderT]) -> ProviderT | None:
     return interruptible(work())
 
 
-def build(texts: Sequence[str], *, dry_run: bool = False, locked: bool = False) -> int:
-    """``zerorepo build`` of these patterns, with all that it says; its exit code."""
+def build(
+    texts: Sequence[str],
+    folder: Path | None = None,
+    *,
+    quiet: bool = False,
+    dry_run: bool = False,
+    locked: bool = False,
+) -> ExitCode:
+    """Build targets as ``zerorepo build`` does, shown in the same way. ``folder``: another workspace than the one around here."""
     from zerorepo.cli.build_cmd import Request, run, to_options
+    from zerorepo.cli.common import GLOBALS
 
-    return int(run(Request(list(texts), to_options(dry_run=dry_run, locked=locked, keep_going=False))))
+    before = GLOBALS.directory
+    if folder is not None:
+        GLOBALS.directory = folder
+    try:
+        return run(Request(list(texts), to_options(dry_run=dry_run, locked=locked, keep_going=False), quiet=quiet))
+    finally:
+        GLOBALS.directory = before
+
+
+def output_folder(folder: Path | None = None) -> Path:
+    """Where outputs of a workspace are written. UsageError when its file is wrong."""
+    from zerorepo.cli.common import GLOBALS, load_workspace
+
+    before = GLOBALS.directory
+    if folder is not None:
+        GLOBALS.directory = folder
+    try:
+        return load_workspace().output_dir
+    finally:
+        GLOBALS.directory = before
 
 
 __all__ = [
     "Pending",
     "Preview",
     "build",
+    "output_folder",
     "patterns",
     "preview",
     "provided",

@@ -16,7 +16,8 @@ PROGRAM = """
 import json, sys
 from zerorepo.cli.main import run
 code = run(sys.argv[1:])
-heavy = sorted({"litellm", "openai", "httpx", "aiohttp", "tiktoken", "tokenizers"} & set(sys.modules))
+names = {"litellm", "openai", "httpx", "aiohttp", "tiktoken", "tokenizers", "onnxruntime", "chromadb", "matplotlib"}
+heavy = sorted(names & set(sys.modules))
 print("\\n" + json.dumps([code, heavy]))
 """
 COMMANDS = [
@@ -32,6 +33,9 @@ COMMANDS = [
     ["explain", "//:greeting"],
     ["prompt", "//:greeting"],
     ["cost"],
+    ["ontology", "stats"],
+    ["ontology", "build", "--help"],
+    ["select", "--help"],
     ["check"],
     ["gc"],
     ["adopt", "--help"],

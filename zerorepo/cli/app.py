@@ -381,10 +381,20 @@ _BUILTIN = frozenset(
 
 def make_app(argv: list[str]) -> Any:
     """The command tree. Rule sets' commands are loaded only when a command line may mean one of them."""
-    words = [word for word in argv if not word.startswith("-")]
-    if not any(word in _BUILTIN for word in words[:3]):
-        _add_plugin_commands(words)
+    if _command_of(argv) not in _BUILTIN:
+        _add_plugin_commands([word for word in argv if not word.startswith("-")])
     return typer.main.get_command(app)
+
+
+def _command_of(argv: list[str]) -> str | None:
+    """The first word that is neither a global option nor its value: in ``ontology build`` it is not ``build``."""
+    words = iter(argv)
+    for word in words:
+        if word in ("--set", "--directory", "-C"):
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return None
 
 
 def _add_plugin_commands(words: list[str]) -> None:
