@@ -159,3 +159,14 @@ def test_a_profile_that_cannot_be_written_stops_the_build_before_it_begins(tmp_p
     command.write("zerorepo.toml", PLUGINS + '[[target]]\nname = "x"\nrule = "cat"\nsrcs = ["a"]\n')
     assert command("build", "--profile", "no/such/folder/p.json").code == 2
     assert not (command.root / "out").exists()
+
+
+@pytest.mark.parametrize("option", ["--events", "--profile"])
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_full_disk_under_the_log_stops_no_build_and_is_told_once(ws: Command, option: str) -> None:
+    run = ws("build", "//:y", option, "/dev/full")
+    assert (ws.root / "out/y").exists()
+    assert run.code == 1, "a record that is not complete must not be taken for one"
+    assert run.err.count("is not complete: No space left on device") == 1
+    assert "Traceback" not in run.err
+    assert ws("build", "//:y").code == 0

@@ -9,24 +9,23 @@ import gc
 import os
 import signal
 import threading
-import time
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import Any, TypeVar
 
 from zerorepo import snapshot
 from zerorepo.cli import watched
 from zerorepo.cli.build_report import Report, failure_json, report_dry_run
 from zerorepo.cli.common import GLOBALS, current_package, emit_json, load_workspace, patterns, say, start_folder
-from zerorepo.cli.profile import Profile
 from zerorepo.cli.progress import make_display
+from zerorepo.cli.records import Records
 from zerorepo.cli.summary import Summary
 from zerorepo.context import Built
 from zerorepo.engine import BuildOptions, BuildResult, Engine
 from zerorepo.errors import ExitCode, Interrupted, NoTestsFound, UsageError, ZeroRepoError
 from zerorepo.estimate import Estimate, estimate, learn
-from zerorepo.events import SCHEMA_VERSION, EventStream
+from zerorepo.events import EventStream
 from zerorepo.label import Label, Pattern, chosen
 from zerorepo.looked_at import Look, LookedAt
 from zerorepo.settled import QUIET_NS
@@ -71,27 +70,17 @@ def _run(request: Request, events: EventStream, summary: Summary) -> ExitCode:
     texts = request.targets or (["//..."] if request.tests_only or not current_package(workspace) else ["..."])
     wanted = patterns(workspace, texts)
     request.options = dataclasses.replace(request.options, refresh=patterns(workspace, request.refresh))
-    log = _open(request.events_file, "events")
-    profile_out = _open(request.profile_file, "profile")
-    profile = Profile(time.time()) if profile_out else None
-    if profile:
-        events.subscribe(profile)
+    records = Records(events, request.events_file, request.profile_file)
     display = make_display(summary, request.options.jobs or os.cpu_count() or 1, quiet=request.as_json or request.quiet)
     if not request.quiet:
         events.subscribe(display)
-    if log:
-        events.subscribe(lambda event: print(event.to_json(), file=log))
-        events.note("log", schema=SCHEMA_VERSION)
     built: Mapping[Label, Built] | None = None
     try:
         result = interruptible(_build(workspace, wanted, request, events, summary, look))
         built = result.build.built
     finally:
         display.close()
-        if log:
-            log.close()
-        if profile and profile_out:  # of a build that failed or was interrupted, too: that is when one wants to see it
-            profile.write(profile_out, built)
+        records.close(built)
     seen = [*result.build.built, *result.build.failed, *result.build.skipped, *result.build.would_run]
     if request.refresh and not any(chosen(label, request.options.refresh) for label in seen):
         say(f"--refresh {' '.join(request.refresh)}: no target of this build matches")
@@ -104,21 +93,14 @@ def _run(request: Request, events: EventStream, summary: Summary) -> ExitCode:
     code = report.show(as_json=request.as_json, as_text=as_text, tests_only=request.tests_only)
     if code is ExitCode.OK and not request.refresh and result.looked_at is not None:
         _save_snapshot(workspace, request, report, result.looked_at)
-    return code
+    # Who asked for a record and did not get it must not take it for one.
+    return ExitCode.BUILD_FAILED if code is ExitCode.OK and not records.complete else code
 
 
 def _collect_less() -> None:
     """A build makes many objects that stay: with Python's own thresholds a tenth of its time goes into looking at them again."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-
-
-def _open(path: Path | None, what: str) -> TextIO | None:
-    try:
-        # Line by line: what a killed build had finished is in the file.
-        return path.open("w", encoding="utf-8", buffering=1) if path else None
-    except OSError as error:
-        raise UsageError(f"Cannot write the {what}: {error.strerror}", where=str(path)) from None
 
 
 @dataclass(slots=True)

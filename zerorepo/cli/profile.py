@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from typing import Any, TextIO
 
 from zerorepo.context import Built
-from zerorepo.errors import UsageError
 from zerorepo.events import ENDED, Event, State
 from zerorepo.label import Label, parse_label
 from zerorepo.redaction import mask
@@ -77,7 +76,7 @@ class Profile:
         )
 
     def write(self, file: TextIO, built: Mapping[Label, Built] | None) -> None:
-        """Write the trace and close the file. UsageError when it cannot be written.
+        """Write the trace and close the file. OSError when it cannot be written.
 
         ``built`` is what the critical path goes through: None, and there is none, when the build did not get to its end.
         """
@@ -94,12 +93,9 @@ class Profile:
             {"ph": "M", "name": "thread_name", "pid": _ACTIONS, "tid": lane, "args": {"name": f"worker {lane}"}}
             for lane in range(1, self._lanes + 1)
         ]
-        try:
-            text = json.dumps({"traceEvents": [*head, *self._spans], "displayTimeUnit": "ms"})
-            with file:
-                file.write(mask(text))
-        except OSError as error:
-            raise UsageError(f"Cannot write the profile: {error.strerror}", where=file.name) from None
+        text = json.dumps({"traceEvents": [*head, *self._spans], "displayTimeUnit": "ms"})
+        with file:
+            file.write(mask(text))
 
     def _own_times(self, built: Mapping[Label, Built]) -> dict[str, float]:
         """Seconds of each target that ran, less the time in which it waited for another one that ran."""
