@@ -20,6 +20,7 @@ from zerorepo_llm import faults
 from zerorepo_llm.action import Answer, AskModel, Message
 from zerorepo_llm.faults import ModelFault
 from zerorepo_llm.journal import Entry, Journal
+from zerorepo_llm.ledger import Ledger
 from zerorepo_llm.settings import LLMSettings
 from zerorepo_llm.testing import ScriptedProvider, use_provider
 
@@ -267,3 +268,18 @@ def test_finding_the_rule_set_and_its_settings_imports_nothing_heavy() -> None:
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+
+def test_an_answer_whose_build_died_before_its_books_were_written_is_booked_by_the_next(build: Build) -> None:
+    with use_provider(ScriptedProvider(["hello"])):
+        asyncio.run(build.execute(ask_model()))  # and is never closed
+    assert list(Ledger(build.state_dir).calls()) == []
+    next_build = Build(build.workspace)
+    for _ in range(2):
+        asyncio.run(next_build.execute(ask_model(), "//app:other"))
+    asyncio.run(next_build.close())
+    (call,) = Ledger(build.state_dir).calls()
+    assert (call.outcome, call.key, call.requests) == ("answered", key(ask_model()), 1)
+    assert call.at == pytest.approx(Journal(build.state_dir).path(call.key).stat().st_mtime)
+    (reuse,) = Ledger(build.state_dir).reuses()
+    assert reuse.times == 2
