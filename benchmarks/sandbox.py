@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks.harness import table
 from zerorepo.digest import Digest, DigestFunction
 from zerorepo.label import Label
-from zerorepo_sandbox import environment
+from zerorepo_sandbox import environment, image
 from zerorepo_sandbox.limits import Limits
 from zerorepo_sandbox.packages import PACKAGES, FetchWheels, platform_tag
 from zerorepo_sandbox.run_tests import RunTests
@@ -131,11 +131,13 @@ def _cold_bwrap(
     return one
 
 
-def _cold_docker(image: str, files: Mapping[str, str]) -> Callable[[], Awaitable[None]]:
+def _cold_docker(context: _Context, tag: str, files: Mapping[str, str]) -> Callable[[], Awaitable[None]]:
     stdin = _archive(files)
 
     async def one() -> None:
-        command = (*_DOCKER, image, "sh", "-c", _COLD.format(python="python3"))
+        sandbox: Sandbox = await context.service(Sandbox)
+        site = ("-v", f"{await sandbox.site()}:/site:ro", "-e", "PYTHONPATH=/site")
+        command = (*_DOCKER, *site, tag, "sh", "-c", _COLD.format(python="python3"))
         process = await asyncio.create_subprocess_exec(
             *command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
@@ -147,14 +149,18 @@ def _cold_docker(image: str, files: Mapping[str, str]) -> Callable[[], Awaitable
 
 
 def _docker_image() -> str:
-    """An image for tests that is on this machine; empty when there is none, or no engine."""
-    try:
-        found = subprocess.run(
-            ("docker", "images", "--format", "{{.Repository}}:{{.Tag}}"), capture_output=True, text=True, timeout=20
-        )
-    except (OSError, subprocess.TimeoutExpired):
+    """The sandbox's image in the engine of this machine; empty when there is none, or no engine."""
+    made = image.find()
+    if made is None:
         return ""
-    return next((line for line in found.stdout.splitlines() if line.startswith("zerorepo-sandbox:")), "")
+    have, bring = ("docker", "image", "inspect", made.tag), ("docker", "import", str(made.tar), made.tag)
+    try:
+        for command in (have, bring):
+            if not subprocess.run(command, capture_output=True, timeout=120).returncode:
+                return made.tag
+    except (OSError, subprocess.TimeoutExpired):
+        pass
+    return ""
 
 
 async def _round(one: Callable[[], Awaitable[None]], at_once: int, count: int) -> tuple[float, list[float]]:
@@ -178,14 +184,14 @@ async def _measure(quick: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         context = _Context(Path(folder))
-        image = _docker_image()
+        docker_image = _docker_image()
         contenders: dict[str, Callable[[], Awaitable[None]]] = {
             "resident, tests apart": _resident(context, BARE, {}),
             "resident, together": _resident(context, BARE_TOGETHER, {}),
             "bwrap, cold": _cold_bwrap(context, BARE, {}),
         }
-        if image:
-            contenders["docker run, cold"] = _cold_docker(image, BARE)
+        if docker_image:
+            contenders["docker run, cold"] = _cold_docker(context, docker_image, BARE)
         if not quick:
             lock = context.write((await asyncio.to_thread(_numpy_lock)).encode())
             wheels = (await FetchWheels(lock=lock, platform=platform_tag()).execute(context)).wheels  # type: ignore[arg-type]
@@ -195,10 +201,10 @@ async def _measure(quick: bool) -> None:
         for at_once in (1, 2):
             rates: dict[str, list[float]] = {name: [] for name in contenders}
             times: dict[str, list[float]] = {name: [] for name in contenders}
-            for one in contenders.values():
-                await _round(one, at_once, at_once)
             for _ in range(rounds):
                 for name, one in contenders.items():
+                    # A pool has a worker a core: those with numpy had to make room for those without, and start again.
+                    await _round(one, at_once, at_once)
                     rate, took = await _round(one, at_once, count)
                     rates[name].append(rate)
                     times[name] += took
@@ -209,8 +215,8 @@ async def _measure(quick: bool) -> None:
                 rows.append((name, str(at_once), *cells))
         await context.close()
     table("Fresh worlds", rows)
-    if not image:
-        print("docker: not measured, no engine runs here or it has no image zerorepo-sandbox")
+    if not docker_image:
+        print("docker: not measured, no engine runs here, or `zerorepo sandbox image` has not been run")
 
 
 def _numpy_lock() -> str:
