@@ -27,13 +27,13 @@ async def isolation(ctx: RuleContext[Any], wanted: str = "") -> str:
     return tier if tier != AUTO else (await ctx.setting("sandbox_chosen", ChosenTier)).name
 
 
-async def test_environment(ctx: RuleContext[Any]) -> str:
+async def test_environment(ctx: RuleContext[Any], wanted: str = "") -> str:
     """The versions of interpreter, pytest and coverage, for the actions of this target; recorded, so an upgrade tests again.
 
     In containers the system's libraries and programs are those of the image, which counts as well.
     """
     versions = (await ctx.setting("sandbox_environment", TestEnvironment)).versions
-    if await isolation(ctx) not in (DOCKER, GVISOR):
+    if await isolation(ctx, wanted) not in (DOCKER, GVISOR):
         return versions
     return f"{versions} image {(await ctx.setting('sandbox_image', ContainerImage)).digest}"
 

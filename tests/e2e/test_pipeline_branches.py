@@ -383,3 +383,12 @@ def test_independent_nodes_are_asked_for_at_once(state: Path, tmp_path: Path) ->
     asking = times[-1] - times[0] + tiny.latency_s
     serial = len(built.asked) * tiny.latency_s
     assert asking < 0.6 * serial
+
+
+def test_the_tier_of_a_repository_counts_for_all_its_tests_whatever_the_workspace_says(copy: Tinytext) -> None:
+    config = copy.root / "zerorepo.toml"
+    config.write_text('[sandbox]\ntier = "gvisor"\n' + config.read_text() + 'sandbox = "bubblewrap"\n')
+    again = copy.build()
+    # Under gvisor every verdict would have to be found anew, or there would be none.
+    assert (again.code, again.failures) == (ExitCode.OK, "")
+    assert (again.asked, again.tested) == ([], [])

@@ -22,6 +22,7 @@ from zerorepo_rpg.rules.module_plan import show_node
 from zerorepo_sandbox import debug
 from zerorepo_sandbox.isolation import isolation, test_environment, test_limits, test_wheels
 from zerorepo_sandbox.run_tests import RunTests, TestRun
+from zerorepo_sandbox.settings import TierName
 
 
 class InterfaceAttrs(Attrs):
@@ -54,6 +55,7 @@ class ProvingAttrs(Attrs):
     closure_interfaces: tuple[Label, ...] = ()
     closure_code: tuple[Label, ...] = ()
     package: str
+    sandbox: TierName | None = None
 
 
 async def prompt_variables(ctx: RuleContext[Any]) -> tuple[NodeSpec, dict[str, object]]:
@@ -128,8 +130,8 @@ async def prove(ctx: RuleContext[Any], source: str, tests: str, *, accepted: boo
     action = RunTests(
         files={name: ctx.write(text.encode()) for name, text in sorted({**files, path: tests}.items())},
         tests=(path,),
-        tier=await isolation(ctx),
-        environment=await test_environment(ctx),
+        tier=await isolation(ctx, ctx.attrs.sandbox or ""),
+        environment=await test_environment(ctx, ctx.attrs.sandbox or ""),
         wheels=await test_wheels(ctx),
         limits=await test_limits(ctx),
     )

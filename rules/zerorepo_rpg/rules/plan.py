@@ -25,6 +25,7 @@ from zerorepo_rpg.rules.stages import module_label
 from zerorepo_rpg.skeleton import skeleton
 from zerorepo_rpg.spec_model import RepositorySpec
 from zerorepo_rpg.validate import messages, validate_plan
+from zerorepo_sandbox.settings import TierName
 
 
 class PlanAttrs(Attrs):
@@ -37,6 +38,7 @@ class PlanAttrs(Attrs):
     modules: Label
     base_classes: Label
     max_repairs: int = 4
+    sandbox: TierName | None = None
 
 
 @rule("rpg_plan", attrs=PlanAttrs, provides=[Plan], expands=True)
@@ -144,6 +146,7 @@ def _declare_node(
         "closure_interfaces": [label(".interface", each) for each in closure],
         "closure_code": [label(".code", each) for each in closure],
         "package": plan.package_name,
+        **({"sandbox": ctx.attrs.sandbox} if ctx.attrs.sandbox else {}),
     }
     ctx.declare(
         node_label(ctx.label, node.id, ".code"),

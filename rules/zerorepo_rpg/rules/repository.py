@@ -19,6 +19,7 @@ from zerorepo_rpg.spec_model import RepositorySpec
 from zerorepo_sandbox import debug
 from zerorepo_sandbox.isolation import isolation, test_environment, test_limits, test_wheels
 from zerorepo_sandbox.run_tests import RunTests
+from zerorepo_sandbox.settings import TierName
 
 
 class AssembleAttrs(Attrs):
@@ -61,6 +62,7 @@ class SuiteAttrs(Attrs):
     """Attributes of ``rpg_suite``."""
 
     assembled: Label
+    sandbox: TierName | None = None
 
 
 @rule("rpg_suite", attrs=SuiteAttrs, provides=[TestReport, SuiteResult], test=True)
@@ -71,8 +73,8 @@ async def rpg_suite(ctx: RuleContext[SuiteAttrs]) -> list[Provider]:
     action = RunTests(
         files=files,
         tests=("tests",),
-        tier=await isolation(ctx),
-        environment=await test_environment(ctx),
+        tier=await isolation(ctx, ctx.attrs.sandbox or ""),
+        environment=await test_environment(ctx, ctx.attrs.sandbox or ""),
         wheels=await test_wheels(ctx),
         coverage=(repository.package_name,),
         limits=await test_limits(ctx),
@@ -117,6 +119,8 @@ class RepositoryAttrs(Attrs):
     """Where the repository lands below the output folder; default: the target's package and name."""
     max_repairs: int = 4
     """How often the code or the tests of a node are mended before it counts as failed."""
+    sandbox: TierName | None = None
+    """The tier that generated code runs in; default: the workspace's."""
 
 
 @macro("repository", attrs=RepositoryAttrs)
@@ -131,12 +135,14 @@ def repository(label: Label, attrs: RepositoryAttrs) -> Sequence[tuple[Label, st
     features = {"features": str(stage("features"))}
     modules = {"modules": str(stage("modules"))}
     base = {"base_classes": str(stage("base_classes"))}
+    isolated = {"sandbox": attrs.sandbox} if attrs.sandbox else {}
     planned = {
         **common,
         **features,
         **modules,
         **base,
         "max_repairs": attrs.max_repairs,
+        **isolated,
     }
     whole = {"assembled": str(stage("assembled")), "suite": str(stage("suite")), "plan": str(stage("plan"))}
     return [
@@ -147,6 +153,6 @@ def repository(label: Label, attrs: RepositoryAttrs) -> Sequence[tuple[Label, st
         (stage("base_classes"), "rpg_base_classes", {**common, **features, **modules}),
         (stage("plan"), "rpg_plan", planned),
         (stage("assembled"), "rpg_assemble", {"spec": common["spec"], "plan": whole["plan"]}),
-        (stage("suite"), "rpg_suite", {"assembled": whole["assembled"]}),
+        (stage("suite"), "rpg_suite", {"assembled": whole["assembled"], **isolated}),
         (label, "rpg_repository", {**whole, "folder": attrs.folder or label.path, "tags": list(attrs.tags)}),
     ]
