@@ -9,6 +9,7 @@ import gc
 import os
 import signal
 import threading
+import traceback
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -198,6 +199,16 @@ def _verdicts(result: BuildResult) -> dict[Label, object]:
 _GRACE_S = 1.5  # with the start-up of the interpreter still under the two seconds that are promised
 
 
+def _stray(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """An error that nobody waits for any more, of a library's background task: asyncio would print it with its traceback and
+    unredacted. What concerns the build has been raised where it is waited for.
+    """
+    if GLOBALS.debug:
+        error = context.get("exception")
+        lines = traceback.format_exception(error) if isinstance(error, BaseException) else []
+        say(f"{context.get('message', 'stray error')}\n{''.join(lines)}".rstrip())
+
+
 def interruptible(work: Coroutine[Any, Any, T]) -> T:
     """Run to the end, or until SIGINT or SIGTERM: then everything is cancelled and Interrupted is raised.
 
@@ -208,6 +219,7 @@ def interruptible(work: Coroutine[Any, Any, T]) -> T:
     async def main() -> T:
         task = asyncio.ensure_future(work)
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(_stray)
 
         # Not the loop's own signal handling, which waits for its turn: an action may be keeping the loop from turning.
         def stop(number: int, frame: object) -> None:
