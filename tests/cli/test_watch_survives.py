@@ -15,6 +15,8 @@ import pytest
 from command import PLUGINS, Command
 from watching import CAT, FILES, GLOB, Watching, alive, children, output, wait_until
 
+from zerorepo.cli.watch import _Ended
+
 
 def test_an_error_is_shown_and_the_watch_goes_on(tmp_path: Path) -> None:
     command = Command(tmp_path / "ws", CAT + '[[target]]\nname = "r"\nrule = "refuse"\n', FILES)
@@ -187,3 +189,17 @@ RULE_SET = RuleSet(name="mine", rules={"gather": "my_gather:gather"})
 
 def _has(command: Command, name: str, text: str) -> bool:
     return output(command, name) == text
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_signal_that_comes_while_an_object_is_destroyed_is_not_lost() -> None:
+    ended = _Ended()
+
+    class Dying:
+        def __del__(self) -> None:
+            ended(signal.SIGHUP, None)  # Python drops what is raised here
+
+    ended.check()
+    Dying()
+    with pytest.raises(KeyboardInterrupt):
+        ended.check()

@@ -56,16 +56,34 @@ def run(targets: Sequence[str], *, as_json: bool = False, quiet: bool = False) -
     package = os.path.relpath(start_folder(), root)
     for text in targets:
         parse_pattern(text, "" if package == "." else package)
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    ended = _Ended()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
-            signal.signal(number, signal.default_int_handler)
+            signal.signal(number, ended)
     with tempfile.TemporaryDirectory(prefix="zerorepo-watch-") as folder:
-        watch = _Watch(root, [*_without_watch(GLOBALS.argv)], Path(folder), quiet=quiet)
+        watch = _Watch(root, [*_without_watch(GLOBALS.argv)], Path(folder), ended, quiet=quiet)
         try:
             watch.forever()
         except KeyboardInterrupt:
             watch.stop()
     return ExitCode.INTERRUPTED
+
+
+class _Ended:
+    """Handler of the signals that end the watch. Python drops an exception that it raises while an object is being destroyed:
+    so it is remembered, too, and ``check`` raises it again.
+    """
+
+    def __init__(self) -> None:
+        self._told = False
+
+    def __call__(self, number: int, frame: object) -> None:
+        self._told = True
+        raise KeyboardInterrupt
+
+    def check(self) -> None:
+        if self._told:
+            raise KeyboardInterrupt
 
 
 def _without_watch(argv: Sequence[str]) -> list[str]:
@@ -82,8 +100,9 @@ class _Good:
 
 
 class _Watch:
-    def __init__(self, root: Path, argv: list[str], folder: Path, *, quiet: bool) -> None:
+    def __init__(self, root: Path, argv: list[str], folder: Path, ended: _Ended, *, quiet: bool) -> None:
         self._root = root
+        self._ended = ended
         self._argv = argv
         self._folder = folder
         self._start = Path.cwd()
@@ -142,6 +161,7 @@ class _Watch:
         """Wait for something that concerns the build to change; what that was."""
         self._last = frozenset()
         while True:
+            self._ended.check()
             # Folders may have come. What happened in them before they are watched is found by looking once more.
             if not self._notices.watch([str(self._root / folder) for folder in sorted(self._seen.folders)]):
                 self._notices.wait()
@@ -158,6 +178,7 @@ class _Watch:
         """A picture of the workspace, as soon as nothing has changed for a moment."""
         deadline = time.monotonic() + _SETTLED_S
         while True:
+            self._ended.check()
             self._await_workspace()
             skip = frozenset(path for path in self._report.ignored if path != self._report.output)
             picture = take(str(self._root), extra=[*self._report.files, *self._report.absent], skip=skip)
@@ -170,6 +191,7 @@ class _Watch:
         gone_since = time.monotonic()
         told = False
         while not ((self._root / CONFIG_NAME).is_file() and self._start.is_dir()):
+            self._ended.check()
             if not told and time.monotonic() - gone_since > _GONE_S:
                 what = self._root / CONFIG_NAME if self._start.is_dir() else self._start
                 self._say(f"{what} is gone; waiting for it to come back")
@@ -219,6 +241,7 @@ class _Watch:
 
     def _run(self, kept: Mapping[str, str | None]) -> int:
         """One build in a process of its own; its exit code."""
+        self._ended.check()
         answer = self._folder / "report.json"
         answer.unlink(missing_ok=True)
         orders = Orders(str(answer), {str(self._root / path): text for path, text in kept.items()})
