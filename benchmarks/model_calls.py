@@ -57,7 +57,12 @@ async def timed(ask: Ask, calls: int, concurrency: int) -> dict[str, float]:
 
 
 async def client_ours(base_url: str, calls: int, concurrency: int) -> dict[str, float]:
-    """``AskModel`` executed as the engine's executor does it, with journal, ledger, budget and limits."""
+    """``AskModel`` executed as the engine's executor does it, with journal, ledger, budget and limits, in a process that is set
+    up as that of a build is.
+    """
+    from zerorepo.cli.build_cmd import collect_less
+
+    collect_less()
     with tempfile.TemporaryDirectory() as folder:
         place = Place(Path(folder), base_url, {"concurrency": concurrency, "budget": {"build_usd": 1000.0}})
         await place.ask(-1000)

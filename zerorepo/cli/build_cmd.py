@@ -64,7 +64,7 @@ def run(request: Request) -> ExitCode:
 
 
 def _run(request: Request, events: EventStream, summary: Summary) -> ExitCode:
-    _collect_less()
+    collect_less()
     look = Look(find_root(start_folder()), GLOBALS.began_ns) if _snapshot_key() is not None else None
     workspace = load_workspace()
     workspace.check_settings()
@@ -98,7 +98,7 @@ def _run(request: Request, events: EventStream, summary: Summary) -> ExitCode:
     return ExitCode.BUILD_FAILED if code is ExitCode.OK and not records.complete else code
 
 
-def _collect_less() -> None:
+def collect_less() -> None:
     """A build makes many objects that stay: with Python's own thresholds a tenth of its time goes into looking at them again."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
@@ -258,4 +258,4 @@ def to_options(**given: Any) -> BuildOptions:
     return BuildOptions(extra=extra, **given)
 
 
-__all__ = ["Request", "interruptible", "run", "to_options"]
+__all__ = ["Request", "collect_less", "interruptible", "run", "to_options"]
