@@ -46,7 +46,13 @@ class Log:
             self._handle = handle
             sync_folder(self._path.parent)
             sync_folder(self._folder)
-        write_all(self._handle, data)
+        before = os.fstat(self._handle).st_size
+        try:
+            write_all(self._handle, data)
+        except OSError:
+            # What was cut off must not run into the next record.
+            os.ftruncate(self._handle, before)
+            raise
         os.fdatasync(self._handle)
 
     def close(self) -> None:
@@ -86,7 +92,8 @@ def recover(folder: Path) -> int:
 
 
 def _work_off(folder: Path, path: Path) -> None:
-    crashed = path.name.partition(".")[0] != _boot() or not _boot()
+    boot = _boot()
+    crashed = not boot or path.name.partition(".")[0] != boot
     names = []
     for name, content in _records(path.read_bytes()):
         names.append(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -130,3 +131,25 @@ def test_a_record_that_was_cut_off_is_ignored(journal: Journal, tmp_path: Path) 
 def test_a_build_without_answers_leaves_no_log(journal: Journal) -> None:
     Log(journal.folder).close()
     assert not journal.folder.exists()
+
+
+def test_a_record_that_a_full_disk_cut_off_does_not_run_into_the_next(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    log = Log(journal.folder)
+    journal.put_all([entry("first")], log=log)
+
+    def fills_up(handle: int, data: bytes) -> None:
+        os.write(handle, data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(unsynced, "write_all", fills_up)
+        with pytest.raises(OSError, match="No space left"):
+            log.add([("cut.json", b"{}\n")])
+    journal.put_all([entry("last")], log=log)
+    (path,) = logs(journal.folder)
+    assert [line.partition(b" ")[0].decode() for line in path.read_bytes().splitlines()] == [
+        f"{entry(text).key}.json" for text in ("first", "last")
+    ]
+    log.close()
