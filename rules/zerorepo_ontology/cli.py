@@ -286,13 +286,15 @@ def extend(
 def _pinned(what: str, place: list[str], any_license: bool, wheels: str) -> Any:
     """Find the wheel of a version and pin it by its hash."""
     from zerorepo_ontology import fetch, home, starter
+    from zerorepo_sandbox.pip import download
 
     name, _, version = what.partition("==")
     if not re.fullmatch(r"[A-Za-z0-9._-]+", name) or not re.fullmatch(r"[A-Za-z0-9.+!_-]+", version):
         raise UsageError(f"`{what}` is not of the form NAME==VERSION")
     with tempfile.TemporaryDirectory(prefix="zerorepo-extend-") as folder:
         target = Path(folder)
-        asyncio.run(fetch.download(what, [what], target, wheels))
+        own = Path(wheels) if wheels else None
+        asyncio.run(download(what, ["--no-deps", what], target, folder=own, longest_s=fetch.LONGEST_S, hint=fetch.HINT))
         wheel = next(iter(sorted(target.glob("*.whl"))))
         attrs: dict[str, Any] = {
             "package": name, "version": version, "wheel": wheel.name,

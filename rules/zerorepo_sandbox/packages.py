@@ -7,12 +7,10 @@ for each set of wheels and shared, read-only, by all requests. Knows nothing of 
 
 from __future__ import annotations
 
-import asyncio
 import compileall
 import hashlib
 import os
 import py_compile
-import re
 import shutil
 import stat
 import sys
@@ -25,8 +23,9 @@ from typing import Annotated, ClassVar
 
 from zerorepo.action import Action, ActionContext, ActionResult
 from zerorepo.digest import Digest
-from zerorepo.errors import ActionFailed, EnvironmentFailure, TransientFailure
+from zerorepo.errors import ActionFailed, EnvironmentFailure
 from zerorepo.values import COSMETIC
+from zerorepo_sandbox.pip import download
 
 PACKAGES = "/opt/zerorepo/packages"
 """Where the folder is seen in a world."""
@@ -34,9 +33,7 @@ _LAYOUT = "1"
 _LONGEST_S = 900.0
 _LARGEST = 4 << 30
 """Bytes of all wheels of a set, unpacked."""
-_SHOWN_LINES = 15
-_PIP_ENVIRONMENT = re.compile(r"PIP_\w+|\w*_proxy|\w*_PROXY|SSL_CERT_\w+|REQUESTS_CA_BUNDLE|HOME|PATH|LANG")
-_NO_CONNECTION = re.compile(r"Connection|timed out|Temporary failure|Max retries|Network is unreachable|50[0-9] ")
+_HINT = "each must be pinned with ==, carry --hash=sha256:…, and exist as a wheel: pip-compile --generate-hashes"
 
 
 def platform_tag() -> str:
@@ -70,53 +67,15 @@ class FetchWheels(Action):
             lock, target = Path(made) / "requirements.txt", Path(made) / "wheels"
             lock.write_bytes(context.read(self.lock))
             target.mkdir()
-            await self._pip(context, lock, target)
-            return WheelSet(wheels={path.name: context.write(path.read_bytes()) for path in sorted(target.iterdir())})
-
-    async def _pip(self, context: ActionContext, lock: Path, target: Path) -> None:
-        command = [
-            sys.executable,
-            "-I",
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--no-input",
-            "--disable-pip-version-check",
-        ]
-        command += ["--require-hashes", "--only-binary=:all:", "--requirement", str(lock), "--dest", str(target)]
-        if self.folder:
-            command += ["--no-index", "--find-links", str(context.workspace / self.folder)]
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env={name: value for name, value in os.environ.items() if _PIP_ENVIRONMENT.fullmatch(name)},
-            cwd=target,
-        )
-        try:
-            async with asyncio.timeout(_LONGEST_S):
-                said, _ = await process.communicate()
-        except TimeoutError as error:
-            raise TransientFailure(f"pip did not fetch the requirements within {_LONGEST_S:g} s") from error
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await asyncio.shield(process.wait())
-        if process.returncode == 0:
-            return
-        text = "\n".join(said.decode("utf-8", "replace").replace(str(lock), "the lock").splitlines()[-_SHOWN_LINES:])
-        if "No module named pip" in text:
-            raise EnvironmentFailure(
-                "Fetching requirements needs pip beside zerorepo", hint=f"{sys.executable} -m ensurepip"
+            await download(
+                "the requirements",
+                ["--require-hashes", "--requirement", str(lock)],
+                target,
+                folder=context.workspace / self.folder if self.folder else None,
+                longest_s=_LONGEST_S,
+                hint=_HINT,
             )
-        if _NO_CONNECTION.search(text) and not self.folder:
-            raise TransientFailure(f"pip could not reach the package index:\n{text}")
-        raise ActionFailed(
-            f"pip cannot fetch the requirements:\n{text}",
-            hint="each must be pinned with ==, carry --hash=sha256:…, and exist as a wheel: pip-compile --generate-hashes",
-        )
+            return WheelSet(wheels={path.name: context.write(path.read_bytes()) for path in sorted(target.iterdir())})
 
 
 def layer(state_dir: Path, wheels: Mapping[str, Digest], read: Callable[[Digest], bytes]) -> Path:
