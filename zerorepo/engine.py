@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from zerorepo.action_cache import ActionCache
@@ -35,6 +36,7 @@ from zerorepo.scheduler import BuildStopped, DependencyFailed, Job, Scheduler
 from zerorepo.sources import SourceTree
 from zerorepo.store import Store
 from zerorepo.table import Target, TargetTable
+from zerorepo.told import Told
 from zerorepo.trace import LastBuild, Trace, Traces, TraceStore
 from zerorepo.upkeep import evict
 from zerorepo.workspace import STATE_NAME, Workspace
@@ -51,30 +53,20 @@ class Engine:
         self.workspace = workspace
         self.options = options or BuildOptions()
         self.events = events or EventStream()
+        told = Told(self.events, workspace)
         self.table = TargetTable(workspace)
         function = workspace.cache.digest
         store = ReadOnlyStore if self.options.dry_run else Store
         cache = workspace.cache_dir / str(function)
-        self.shared = store(cache, self._report, batched=True, damaged=self._row_damaged)
-        self.local = store(workspace.state_dir / "state", self._report, batched=True, damaged=self._row_damaged)
-        self.cas = Cas(self.shared, cache / "blobs", function, self._damaged)
+        self.shared = store(cache, told.reset, batched=True, damaged=told.row_damaged)
+        self.local = store(workspace.state_dir / "state", told.reset, batched=True, damaged=told.row_damaged)
+        self.cas = Cas(self.shared, cache / "blobs", function, told.blob_damaged)
         self.actions = ActionCache(self.shared, self.cas)
         self.traces = TraceStore(self.shared, self.local, self.actions)
         hidden = frozenset({workspace.workspace.output.strip("/"), STATE_NAME})
         scratch = workspace.state_dir / "tmp"
         self.sources = SourceTree(workspace.root, self.local, function, hidden)
-        self.outputs = OutputTree(
-            workspace.output_dir,
-            self.local,
-            function,
-            self.cas.get,
-            self._edited,
-            scratch=scratch,
-            overwrite=self.options.overwrite,
-            replaced=workspace.state_dir / "replaced",
-            on_replaced=self._replaced,
-            gone=self._is_gone,
-        )
+        self.outputs = self._output_tree(scratch, told)
         if not self.options.dry_run:
             sweep(scratch)
         jobs = self.options.jobs or workspace.build.jobs or os.cpu_count() or 1
@@ -108,6 +100,20 @@ class Engine:
         if not self.options.dry_run:
             self.local.claims.alone()  # being here is announced before anything is looked at
 
+    def _output_tree(self, scratch: Path, told: Told) -> OutputTree:
+        return OutputTree(
+            self.workspace.output_dir,
+            self.local,
+            self.workspace.cache.digest,
+            self.cas.get,
+            told.edited,
+            scratch=scratch,
+            overwrite=self.options.overwrite,
+            replaced=self.workspace.state_dir / "replaced",
+            on_replaced=told.replaced,
+            gone=self._is_gone,
+        )
+
     async def __aenter__(self) -> Engine:
         if not self.options.dry_run:
             self._flusher = asyncio.create_task(self._flush_now_and_then())
@@ -136,22 +142,6 @@ class Engine:
             await asyncio.sleep(_FLUSH_S)
             self.shared.flush(older_than_s=_FLUSH_S)
             self.local.flush(older_than_s=_FLUSH_S)
-
-    def _report(self, text: str) -> None:
-        self.events.note("store reset", text=text)
-
-    def _row_damaged(self, text: str) -> None:
-        self.events.note("damaged entry discarded", text=text)
-
-    def _damaged(self, digest: Digest) -> None:
-        self.events.note("damaged blob discarded", digest=str(digest))
-
-    def _edited(self, label: str, path: str) -> None:
-        self.events.note("edited output left alone", label, path=f"{self.workspace.workspace.output}/{path}")
-
-    def _replaced(self, label: str, path: str, kept: str) -> None:
-        shown = os.path.relpath(kept, self.workspace.root)
-        self.events.note("edited output replaced", label, path=f"{self.workspace.workspace.output}/{path}", kept=shown)
 
     # --- asking for targets
 
@@ -295,7 +285,7 @@ class Engine:
             unit = unit or Unit("target", text, text)
             unit.mnemonic = target.rule.name
             transition(self.events, unit, State.CHECKING)
-            described = encode(_described(target))
+            described = encode(target.described())
             identity = self.cas.function.of_bytes(described)
             last, traces = self.traces.last(target.label), self.traces.get(identity)
             found = self._begun[target.label] = unit, _Known(described, identity, last, traces)
@@ -348,7 +338,7 @@ class Engine:
 
     def identity(self, target: Target) -> Digest:
         """What a target is apart from its inputs: the key of its traces."""
-        return key_of(_described(target), self.cas.function)
+        return key_of(target.described(), self.cas.function)
 
     async def _run_rule(
         self, target: Target, job: Job[Built], finish: Callable[[Trace], None]
@@ -404,16 +394,6 @@ class _Known:
     last: LastBuild | None
     traces: Traces
     decision: Decision = field(default_factory=lambda: Decision(None))
-
-
-def _described(target: Target) -> dict[str, Any]:
-    described = {
-        "label": target.label,
-        "rule": target.rule.name,
-        "version": target.rule.version,
-        "attrs": target.attrs,
-    }
-    return {**described, "adopted": target.adopted.identity()} if target.adopted else described
 
 
 __all__ = ["BuildOptions", "BuildResult", "Engine"]

@@ -9,17 +9,15 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import stat as stat_bits
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 
-import msgspec
-
 from zerorepo.digest import Digest, DigestFunction
 from zerorepo.errors import EnvironmentFailure, TargetFailed
 from zerorepo.fileio import replace_file
+from zerorepo.output_record import OutputRecord, Stat, as_remembered, decoded, encoded, is_regular, stat_of
 from zerorepo.store import Store
 
 _KEY = b"o"
@@ -27,17 +25,6 @@ _KEY = b"o"
 # even one that follows within the same tick.
 _BACKDATE_NS = 20_000_000
 _QUIET_NS = 50_000_000
-
-_Stat = tuple[int, int, int, int, int]
-
-
-class _Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    digest: str
-    stat: _Stat | None
-    """As the file was when it had this digest; None when that must be found out by hashing."""
-    owner: str
-    earlier: tuple[str, ...]
-    """Other content that is ours too: what a write, perhaps interrupted, was to replace."""
 
 
 class Condition(StrEnum):
@@ -99,7 +86,7 @@ class OutputTree:
         modes = frozenset(executable)
         for path, digest in files.items():
             text, mode, record = str(digest), 0o755 if path in modes else 0o644, self._record(path)
-            if record is None or not _as_remembered(record, text, mode, _stat(self._base + path)):
+            if record is None or not as_remembered(record, text, mode, stat_of(self._base + path)):
                 return False
             self._checked[path] = (text, mode, record.owner)
         return True
@@ -122,8 +109,8 @@ class OutputTree:
 
     def _ensure_one(self, label: str, path: str, digest: Digest, text: str, mode: int) -> None:
         target = self._base + path
-        record, stat = self._record(path), _stat(target)
-        if record is not None and _as_remembered(record, text, mode, stat):
+        record, stat = self._record(path), stat_of(target)
+        if record is not None and as_remembered(record, text, mode, stat):
             if record.owner != label:
                 self._remember(label, path, text, stat)
             return
@@ -133,7 +120,7 @@ class OutputTree:
             if present == text:
                 self._take_over(label, path, text, mode)
                 return
-            if record is None and not _is_regular(target):
+            if record is None and not is_regular(target):
                 raise EnvironmentFailure(
                     "An output is in the way of something that is no regular file", where=target, hint="move it away"
                 )
@@ -151,20 +138,20 @@ class OutputTree:
         self._remember(label, path, text, None, earlier)
         self._note(label, path, text, self._write(target, data, mode))
 
-    def _write(self, target: str, data: bytes, mode: int) -> _Stat | None:
+    def _write(self, target: str, data: bytes, mode: int) -> Stat | None:
         replace_file(target, data, mode=mode, scratch=self._scratch, mtime_ns=time.time_ns() - _BACKDATE_NS)
-        stat = _stat(target)
+        stat = stat_of(target)
         if stat is not None and stat[4] != mode:  # the umask took something away
             os.chmod(target, mode)
-            stat = _stat(target)
+            stat = stat_of(target)
         return stat
 
     def _take_over(self, label: str, path: str, text: str, mode: int) -> None:
         target = self._base + path
-        stat = _stat(target)
+        stat = stat_of(target)
         if stat is not None and stat[4] != mode:
             os.chmod(target, mode)
-            stat = _stat(target)
+            stat = stat_of(target)
         # Whoever wrote it may still be writing within the same tick of the clock.
         racy = stat is None or time.time_ns() - max(stat[1], stat[2]) < _QUIET_NS
         self._remember(label, path, text, None if racy else stat)
@@ -200,7 +187,7 @@ class OutputTree:
         record = self._record(path)
         if record is not None and record.owner == label:
             for heir, digest in files.items():
-                wanted = str(digest) == record.digest and _stat(self._base + heir) is None
+                wanted = str(digest) == record.digest and stat_of(self._base + heir) is None
                 if wanted and self._record(heir) is None and self._move(path, record, label, heir):
                     return
         self.remove(label, path)
@@ -222,8 +209,8 @@ class OutputTree:
                 return True
         return False
 
-    def _move(self, old: str, record: _Record, label: str, new: str) -> bool:
-        if record.stat is None or _stat(self._base + old) != record.stat:
+    def _move(self, old: str, record: OutputRecord, label: str, new: str) -> bool:
+        if record.stat is None or stat_of(self._base + old) != record.stat:
             return False
         # Before the move, as before a write.
         self._remember(label, new, record.digest, None)
@@ -233,7 +220,7 @@ class OutputTree:
         except OSError:
             self._state.delete(_KEY + new.encode())
             return False
-        self._remember(label, new, record.digest, _stat(self._base + new))
+        self._remember(label, new, record.digest, stat_of(self._base + new))
         self._state.delete(_KEY + old.encode())
         self._remove_empty_folders(old)
         return True
@@ -243,7 +230,7 @@ class OutputTree:
         record, target = self._record(path), self._base + path
         if record is None or record.owner != label:
             return
-        stat = _stat(target)
+        stat = stat_of(target)
         if stat is not None:
             if (
                 stat != record.stat
@@ -273,9 +260,9 @@ class OutputTree:
         """Remove everything that was written and not edited; how many files that were."""
         removed = 0
         for path, record in self._records():
-            there = _stat(self._base + path) is not None
+            there = stat_of(self._base + path) is not None
             self.remove(record.owner, path)
-            removed += there and _stat(self._base + path) is None
+            removed += there and stat_of(self._base + path) is None
         return removed
 
     def prune(self, gone: Callable[[str], bool]) -> None:
@@ -302,7 +289,7 @@ class OutputTree:
         found = {}
         for path, record in self._records():
             target = self._base + path
-            stat = _stat(target)
+            stat = stat_of(target)
             if stat is not None and stat != record.stat and not self._is_ours(target, record):
                 found[path] = record.owner
         return found
@@ -311,7 +298,7 @@ class OutputTree:
         """Path and condition of every output of earlier builds; reads what looks touched."""
         for path, record in self._records():
             target = self._base + path
-            stat = _stat(target)
+            stat = stat_of(target)
             if stat is None:
                 yield path, Condition.MISSING
             elif stat == record.stat or self._is_ours(target, record):
@@ -322,7 +309,7 @@ class OutputTree:
     def restore(self, path: str) -> None:
         """Write a missing output as it was. The reader's error when its bytes are gone."""
         record = self._record(path)
-        if record is None or _stat(self._base + path) is not None:
+        if record is None or stat_of(self._base + path) is not None:
             return
         data = self._reader(Digest.parse(record.digest))
         mode = record.stat[4] if record.stat else 0o644
@@ -345,13 +332,13 @@ class OutputTree:
         if record is not None and present is not None:
             self._remember(record.owner, path, record.digest, None, (*record.earlier, present))
 
-    def _records(self) -> list[tuple[str, _Record]]:
+    def _records(self) -> list[tuple[str, OutputRecord]]:
         paths = [key[len(_KEY) :].decode() for key in self._state.keys(_KEY)]
         return [(path, record) for path in paths if path not in self._owners and (record := self._record(path))]
 
     def _digest_of(self, target: str) -> str | None:
         """None for what is no regular file, or cannot be read."""
-        if not _is_regular(target):
+        if not is_regular(target):
             return None
         try:
             return str(self._function.of_file(target))
@@ -359,8 +346,8 @@ class OutputTree:
             return None
 
     @staticmethod
-    def _is_ours(target: str, record: _Record) -> bool:
-        if not _is_regular(target):
+    def _is_ours(target: str, record: OutputRecord) -> bool:
+        if not is_regular(target):
             return False
         try:
             # A digest remembered under another digest function is compared under that one.
@@ -373,44 +360,15 @@ class OutputTree:
 
     def _is_another_builders(self, path: str, target: str) -> bool:
         """Whether a process beside this one, or one that was killed since this one began, wrote what is there."""
-        records = map(_decoded, self._state.elsewhere(_KEY + path.encode()))
+        records = map(decoded, self._state.elsewhere(_KEY + path.encode()))
         return any(record is not None and self._is_ours(target, record) for record in records)
 
-    def _record(self, path: str) -> _Record | None:
-        return _decoded(self._state.get(_KEY + path.encode()))
+    def _record(self, path: str) -> OutputRecord | None:
+        return decoded(self._state.get(_KEY + path.encode()))
 
-    def _remember(self, label: str, path: str, digest: str, stat: _Stat | None, earlier: tuple[str, ...] = ()) -> None:
-        self._state.put(_KEY + path.encode(), _encoder.encode(_Record(digest, stat, label, earlier)))
+    def _remember(self, label: str, path: str, digest: str, stat: Stat | None, earlier: tuple[str, ...] = ()) -> None:
+        self._state.put(_KEY + path.encode(), encoded(OutputRecord(digest, stat, label, earlier)))
 
-    def _note(self, label: str, path: str, digest: str, stat: _Stat | None) -> None:
+    def _note(self, label: str, path: str, digest: str, stat: Stat | None) -> None:
         """The same after a write that had been remembered before: if this is lost, the file is hashed once more."""
-        self._state.put_with_next(_KEY + path.encode(), _encoder.encode(_Record(digest, stat, label, ())))
-
-
-_decoder = msgspec.json.Decoder(_Record)
-_encoder = msgspec.json.Encoder()
-
-
-def _decoded(row: bytes | None) -> _Record | None:
-    if row is None:
-        return None
-    try:
-        return _decoder.decode(row)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-
-
-def _as_remembered(record: _Record, digest: str, mode: int, stat: _Stat | None) -> bool:
-    return record.stat is not None and record.stat == stat and record.digest == digest and stat[4] == mode
-
-
-def _is_regular(path: str) -> bool:
-    return os.path.isfile(path) and not os.path.islink(path)
-
-
-def _stat(path: str) -> _Stat | None:
-    try:
-        found = os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, stat_bits.S_IMODE(found.st_mode)
+        self._state.put_with_next(_KEY + path.encode(), encoded(OutputRecord(digest, stat, label, ())))

@@ -44,6 +44,11 @@ class Target:
         self.place = place
         self.declared_by = declared_by
 
+    def described(self) -> dict[str, Any]:
+        """Everything that its key is made of."""
+        described = {"label": self.label, "rule": self.rule.name, "version": self.rule.version, "attrs": self.attrs}
+        return {**described, "adopted": self.adopted.identity()} if self.adopted else described
+
     @property
     def where(self) -> str:
         """``file:line``, or which expansion declared it."""

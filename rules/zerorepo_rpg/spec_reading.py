@@ -14,9 +14,9 @@ from zerorepo_rpg.spec_model import (
     SectionFacts,
     SpecSection,
     merge_sections,
-    split_sections,
 )
 from zerorepo_rpg.spec_references import Reference, references_in
+from zerorepo_rpg.spec_sections import split_sections
 
 
 def by_rule(text: str, refinements: Sequence[Refinement] = ()) -> RepositorySpec:

@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from zerorepo.errors import UsageError, did_you_mean
 from zerorepo_rpg.naming import slug
-from zerorepo_rpg.spec_model import Refinement, RepositorySpec, split_sections
+from zerorepo_rpg.spec_model import Refinement, RepositorySpec
+from zerorepo_rpg.spec_sections import split_sections
 from zerorepo_rpg.spec_text import prose
 
 CLARIFICATIONS = "Clarifications"

@@ -111,31 +111,11 @@ async def start_resident(
         if group is not None:
             group.remove()
 
-    starting = asyncio.ensure_future(
-        asyncio.create_subprocess_exec(
-            *argv,
-            stdin=theirs.fileno(),
-            stdout=theirs.fileno(),
-            stderr=errors,
-            env=dict(env),
-            cwd="/",
-            start_new_session=True,
-            pass_fds=tuple(pass_fds),
-        )
-    )
     try:
-        process = await asyncio.shield(starting)
-    except asyncio.CancelledError:
-        process = await starting
-        await end_tree(process.pid, asyncio.ensure_future(process.wait()), namespaced=True)
+        process = await _launched(argv, env, pass_fds, theirs, errors)
+    except BaseException:
         let_go()
         raise
-    except BlockingIOError as error:
-        let_go()
-        raise TransientFailure(f"No process could be started: {error.strerror}") from error
-    except OSError as error:
-        let_go()
-        raise EnvironmentFailure(f"`{argv[0]}` could not be started: {error.strerror}") from error
     finally:
         theirs.close()
     exited = asyncio.ensure_future(process.wait())
@@ -159,6 +139,34 @@ async def start_resident(
         last_words=lambda: last_words[0] if last_words else "",
         out_of_memory=group.ran_out if group is not None else lambda: False,
     )
+
+
+async def _launched(
+    argv: Sequence[str], env: Mapping[str, str], pass_fds: Sequence[int], pipe: socket.socket, errors: int
+) -> asyncio.subprocess.Process:
+    """The launcher's process, ended again when whoever waits for it is cancelled meanwhile."""
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *argv,
+            stdin=pipe.fileno(),
+            stdout=pipe.fileno(),
+            stderr=errors,
+            env=dict(env),
+            cwd="/",
+            start_new_session=True,
+            pass_fds=tuple(pass_fds),
+        )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        process = await starting
+        await end_tree(process.pid, asyncio.ensure_future(process.wait()), namespaced=True)
+        raise
+    except BlockingIOError as error:
+        raise TransientFailure(f"No process could be started: {error.strerror}") from error
+    except OSError as error:
+        raise EnvironmentFailure(f"`{argv[0]}` could not be started: {error.strerror}") from error
 
 
 def _last_of(fd: int) -> str:

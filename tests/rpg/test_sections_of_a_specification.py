@@ -14,8 +14,8 @@ from zerorepo_rpg.spec_model import (
     RequirementFact,
     SectionFacts,
     merge_sections,
-    split_sections,
 )
+from zerorepo_rpg.spec_sections import split_sections
 
 TEXT = """\
 Intro line.

@@ -16,16 +16,10 @@ from zerorepo_llm.fence import checked
 from zerorepo_rpg.rules.asking import template
 from zerorepo_rpg.rules.references import read_references
 from zerorepo_rpg.spec_conflicts import find_conflicts
-from zerorepo_rpg.spec_model import (
-    RepositorySpec,
-    SectionFacts,
-    SpecSection,
-    is_dependency,
-    merge_sections,
-    split_sections,
-)
+from zerorepo_rpg.spec_model import RepositorySpec, SectionFacts, SpecSection, is_dependency, merge_sections
 from zerorepo_rpg.spec_reading import with_findings
 from zerorepo_rpg.spec_refine import history_path, parse_history
+from zerorepo_rpg.spec_sections import split_sections
 from zerorepo_rpg.spec_text import without_directives
 
 _MIN_CHARS, _MAX_CHARS = 10, 50_000

@@ -21,7 +21,8 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .link import Link, Policy
+from .crossing import Policy
+from .link import Link
 from .mirror import SPECIAL
 
 _STREAMS = (io.StringIO, io.BytesIO)

@@ -11,94 +11,32 @@ Knows nothing of pytest. What may be handed over and what may be done to it is d
 from __future__ import annotations
 
 import base64
-import builtins
 import datetime
-import decimal
-import fractions
 import json
 import os
-import pathlib
 import sys
-import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import frames, mirror
+from .crossing import (
+    BY_TEXT,
+    EMPTY,
+    FIXED,
+    MUTABLE,
+    NAMES,
+    SHARED_FUNCTIONS,
+    SHARED_TYPES,
+    SINGLE,
+    TEXT_NAMES,
+    TIMES,
+    CannotCross,
+    Policy,
+    same,
+    snapshot,
+)
 
-_MOST_TRACKED = 20_000
-_LOOK_AT = 200
-_BITS_IN_TEXT = 4000
-MUTABLE: dict[type, str] = {list: "l", dict: "d", set: "s", bytearray: "y"}
-_FIXED: dict[type, str] = {tuple: "t", frozenset: "z"}
-_EMPTY: dict[str, Callable[[], Any]] = {"l": list, "d": dict, "s": set, "y": bytearray}
-_SHARED_TYPES: dict[str, type] = {
-    each.__name__: each
-    for each in (
-        *(
-            int,
-            str,
-            float,
-            bool,
-            list,
-            dict,
-            tuple,
-            set,
-            frozenset,
-            bytes,
-            bytearray,
-            complex,
-            object,
-            type(None),
-            range,
-        ),
-        *(decimal.Decimal, fractions.Fraction, datetime.datetime, datetime.date, datetime.time, datetime.timedelta),
-        *(pathlib.PosixPath, pathlib.PurePosixPath, pathlib.Path, pathlib.PurePath, uuid.UUID),
-        *(value for value in vars(builtins).values() if isinstance(value, type) and issubclass(value, BaseException)),
-    )
-}
-_SHARED_FUNCTIONS = {
-    name: getattr(builtins, name)
-    for name in ("len", "abs", "sum", "min", "max", "sorted", "repr", "round", "any", "all", "ord", "chr", "hash")
-}
-_NAMES = {id(value): name for name, value in (*_SHARED_TYPES.items(), *_SHARED_FUNCTIONS.items())}
-_SINGLE = {"NotImplemented": NotImplemented, "Ellipsis": Ellipsis}
-_BY_TEXT: dict[type, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
-    bytes: (lambda v: base64.b64encode(v).decode(), base64.b64decode),
-    complex: (lambda v: [v.real, v.imag], lambda v: complex(*v)),
-    decimal.Decimal: (str, decimal.Decimal),
-    fractions.Fraction: (lambda v: [v.numerator, v.denominator], lambda v: fractions.Fraction(*v)),
-    datetime.date: (lambda v: v.isoformat(), datetime.date.fromisoformat),
-    datetime.timedelta: (lambda v: [v.days, v.seconds, v.microseconds], lambda v: datetime.timedelta(*v)),
-    pathlib.PosixPath: (str, pathlib.PosixPath),
-    pathlib.PurePosixPath: (str, pathlib.PurePosixPath),
-    uuid.UUID: (str, uuid.UUID),
-    range: (lambda v: [v.start, v.stop, v.step], lambda v: range(*v)),
-}
-_TEXT_NAMES = {kind.__name__: kind for kind in _BY_TEXT}
-
-
-class CannotCross(TypeError):
-    """A value, or something done to one, has no meaning on the other side. Noted by the link: a verdict says so."""
-
-
-class Policy:
-    """What one side lets the other have and do. This one is of the side that has nothing to lose."""
-
-    def may_hand_over(self, value: Any) -> bool:
-        """Whether a stand-in for this value may be given to the other side."""
-        return True
-
-    def may_get(self, value: Any, name: str) -> bool:
-        """Whether the other side may read this attribute."""
-        return True
-
-    def may_set(self, value: Any, name: str) -> bool:
-        """Whether the other side may set or delete this attribute."""
-        return True
-
-    def may_do(self, value: Any, operation: str) -> bool:
-        """Whether the other side may ``call`` it, or use a special method, or take an ``item`` of a class."""
-        return True
+_MOST_TRACKED, _LOOK_AT, _BITS_IN_TEXT = 20_000, 200, 4000
 
 
 class Link:
@@ -235,7 +173,7 @@ class Link:
     def _described_exception(self, error: BaseException, depth: int = 4) -> dict[str, Any]:
         """Class, arguments, notes, cause, and the exception itself when it is of a class of ours."""
         cause = self._described_exception(error.__cause__, depth - 1) if error.__cause__ and depth else None
-        shared = id(type(error)) in _NAMES
+        shared = id(type(error)) in NAMES
         if isinstance(error, CannotCross):
             return {"t": ["B", "TypeError"], "a": [str(error)], "n": [], "c": None, "o": None}
         return {
@@ -286,18 +224,18 @@ class Link:
             return value
         if kind is int:
             return value if value.bit_length() < _BITS_IN_TEXT else ["i", hex(value)]
-        if kind in MUTABLE or kind in _FIXED:
+        if kind in MUTABLE or kind in FIXED:
             return self._encode_container(value, kind)
-        if kind in _BY_TEXT:
-            return ["v", kind.__name__, _BY_TEXT[kind][0](value)]
+        if kind in BY_TEXT:
+            return ["v", kind.__name__, BY_TEXT[kind][0](value)]
         if kind is datetime.datetime or kind is datetime.time:
             if value.tzinfo is None or type(value.tzinfo) is datetime.timezone:
                 return ["w", kind.__name__, value.isoformat(), value.fold]
         elif kind is slice:
             return ["slice", *map(self.encode, (value.start, value.stop, value.step))]
         elif value is NotImplemented or value is Ellipsis:
-            return ["single", "NotImplemented" if value is NotImplemented else "Ellipsis"]
-        if (name := _NAMES.get(id(value))) is not None:
+            return ["single", repr(value)]
+        if (name := NAMES.get(id(value))) is not None:
             return ["B", name]
         return self._encode_object(value)
 
@@ -305,7 +243,7 @@ class Link:
         handle = self.theirs.handle(value)
         if handle is not None:
             return ["yours", handle]
-        if type(value) in _SHARED_TYPES.values() and isinstance(value, BaseException):
+        if type(value) in SHARED_TYPES.values() and isinstance(value, BaseException):
             return ["e", self._described_exception(value)]
         if not self._policy.may_hand_over(value):
             raise self.refuse(f"a {type(value).__name__} cannot be handed over")
@@ -319,8 +257,7 @@ class Link:
             return [handle, None]
         self._described.add(handle)
         bases = [
-            ["B", _NAMES[id(base)]] if id(base) in _NAMES else ["K", *self._encode_class(base)]
-            for base in kind.__bases__
+            ["B", NAMES[id(base)]] if id(base) in NAMES else ["K", *self._encode_class(base)] for base in kind.__bases__
         ]
         has = [name for name in mirror.SPECIAL if getattr(kind, name, None) is not getattr(object, name, None)]
         described = {
@@ -355,16 +292,15 @@ class Link:
         if tag == "i":
             return int(rest[0], 16)
         if tag == "v":
-            return _BY_TEXT[_TEXT_NAMES[rest[0]]][1](rest[1])
+            return BY_TEXT[TEXT_NAMES[rest[0]]][1](rest[1])
         if tag == "w":
-            kinds: dict[str, Any] = {"datetime": datetime.datetime, "time": datetime.time}
-            return kinds[rest[0]].fromisoformat(rest[1]).replace(fold=rest[2])
+            return TIMES[rest[0]].fromisoformat(rest[1]).replace(fold=rest[2])
         if tag == "slice":
             return slice(*map(self.decode, rest))
         if tag == "single":
-            return _SINGLE[rest[0]]
+            return SINGLE[rest[0]]
         if tag == "B":
-            return _SHARED_TYPES[rest[0]] if rest[0] in _SHARED_TYPES else _SHARED_FUNCTIONS[rest[0]]
+            return SHARED_TYPES[rest[0]] if rest[0] in SHARED_TYPES else SHARED_FUNCTIONS[rest[0]]
         if tag == "yours":
             return self._mine[rest[0]]
         if tag == "e":
@@ -385,12 +321,12 @@ class Link:
             key = self._new_key()
             self._share(key, value)
             content = self._content(value)
-            self._snapshots[key] = _snapshot(value)
+            self._snapshots[key] = snapshot(value)
             return ["c", key, MUTABLE[kind], content]
         content = [self.encode(each) for each in value]
         key = self._new_key()
         self._share(key, value)
-        return ["c", key, _FIXED[kind], content]
+        return ["c", key, FIXED[kind], content]
 
     def _new_key(self) -> str:
         self._made += 1
@@ -408,8 +344,8 @@ class Link:
         self._shared_ids[id(value)] = key
 
     def _decode_container(self, key: str, kind: str, content: Any) -> Any:
-        if kind in _EMPTY:
-            value = _EMPTY[kind]()
+        if kind in EMPTY:
+            value = EMPTY[kind]()
             self._share(key, value)
             self._fill(key, content)
             return value
@@ -432,7 +368,7 @@ class Link:
             value.update(items)
         else:
             value[:] = [self.decode(each) for each in content]
-        self._snapshots[key] = _snapshot(value)
+        self._snapshots[key] = snapshot(value)
 
     def _forget(self, key: str) -> None:
         self._shared_ids.pop(id(self._shared.pop(key, None)), None)
@@ -451,8 +387,8 @@ class Link:
         for key, before in list(self._snapshots.items()):
             value = self._shared[key]
             size += len(value)
-            if not _same(before, _snapshot(value)):
-                self._snapshots[key] = _snapshot(value)
+            if not same(before, snapshot(value)):
+                self._snapshots[key] = snapshot(value)
                 changed.append([key, self._content(value)])
         if size > _MOST_TRACKED:
             raise self.refuse("the tests and the code share too much data")
@@ -462,18 +398,3 @@ class Link:
         """Containers that nothing here refers to any more: that the other side has the same one cannot be noticed."""
         # Referred to by the table, and by the argument of getrefcount.
         return [key for key in self._shared if sys.getrefcount(self._shared[key]) <= 2]
-
-
-def _snapshot(value: Any) -> Any:
-    if type(value) is bytearray:
-        return bytes(value)
-    if type(value) is dict:
-        return [each for item in value.items() for each in item]
-    return list(value)
-
-
-def _same(one: Any, other: Any) -> bool:
-    """By identity: comparing would run code of the values."""
-    if isinstance(one, bytes):
-        return bool(one == other)
-    return len(one) == len(other) and all(map(lambda a, b: a is b, one, other))

@@ -15,7 +15,8 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from .link import Link, Policy
+from .crossing import Policy
+from .link import Link
 
 
 def serve(fd: int, request: Mapping[str, Any]) -> None:
