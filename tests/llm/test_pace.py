@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from zerorepo_llm.pace import Pace
+from zerorepo_llm.settings import LLMSettings
+from zerorepo_llm.testing import ScriptedProvider, use_provider
+
+from .fakes import Build, ask_model
 
 
 def starts(pace: Pace, count: int, after_s: float = 0.0) -> list[float]:
@@ -57,3 +62,27 @@ def test_nobody_waits_behind_those_who_left() -> None:
         return asyncio.get_running_loop().time() - began
 
     assert asyncio.run(go()) < 2.0
+
+
+@pytest.mark.parametrize(("latency_s", "paced"), [(0.25, 6), (0.0, 0)])
+def test_requests_are_paced_unless_answers_come_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, latency_s: float, paced: int
+) -> None:
+    turns: list[None] = []
+    turn = Pace.turn
+
+    async def counted(self: Pace) -> None:
+        turns.append(None)
+        await turn(self)
+
+    async def go() -> None:
+        await build.execute(ask_model("first"))
+        turns.clear()
+        await asyncio.gather(*(build.execute(ask_model(f"question {number}")) for number in range(6)))
+        await build.close()
+
+    monkeypatch.setattr(Pace, "turn", counted)
+    build = Build(tmp_path, LLMSettings())
+    with use_provider(ScriptedProvider(["hello"] * 7, latency_s=latency_s, limited=True)):
+        asyncio.run(go())
+    assert len(turns) == paced
