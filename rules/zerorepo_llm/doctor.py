@@ -1,24 +1,25 @@
 """For ``zerorepo doctor``: whether the configured provider could be asked. Asks no model and spends nothing.
 
-Knows whether a key is there and whether the endpoint takes it, never what it is; imports a provider only when it is configured.
+Knows whether a key is there and whether the endpoint takes it, never what it is. litellm is asked in a process of its own, and only
+when it is configured.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
-from typing import Any
 
 from zerorepo.checks import CheckContext, Finding, Health
-from zerorepo.errors import ZeroRepoError
+from zerorepo.errors import EnvironmentFailure, ZeroRepoError
+from zerorepo_llm.providers.facts import Known, known
 from zerorepo_llm.secrets import resolve
-from zerorepo_llm.settings import LLMSettings
+from zerorepo_llm.settings import TIERS, LLMSettings, endpoint_of, fallbacks_of, litellm_name, model_of, provider_of
 
-_TIERS = ("cheap", "medium", "strong")
 _CONNECT_S = 8.0
 _NOT_CONFIGURED = 'nothing can be asked; write [llm] provider = "litellm", "replay" or "desk"'
 
@@ -31,7 +32,7 @@ async def check(context: CheckContext) -> list[Finding]:
     findings = [_transcript(context, name) for name in settings.transcripts]
     if settings.provider != "litellm":
         return [Finding("provider", Health.OK, settings.provider), *findings]
-    return [*await asyncio.to_thread(_litellm, settings), *findings]
+    return [*await _litellm(settings), *findings]
 
 
 def _transcript(context: CheckContext, name: str) -> Finding:
@@ -42,48 +43,69 @@ def _transcript(context: CheckContext, name: str) -> Finding:
     return Finding("transcripts", Health.OK, f"{name}: {len(files)} file{'' if len(files) == 1 else 's'}")
 
 
-def _litellm(settings: LLMSettings) -> list[Finding]:
+async def _litellm(settings: LLMSettings) -> list[Finding]:
+    models = _models(settings)
+    named = {model: endpoint_of(settings, model) for model in models if model not in TIERS}
     try:
-        import litellm
-    except ImportError as error:
-        return [Finding("provider", Health.FAIL, f"litellm cannot be imported: {error}", "pip install litellm")]
-    findings = [Finding("provider", Health.OK, "litellm")]
-    key = ""
-    if settings.api_key is not None:
-        try:
-            key = resolve(settings.api_key)
-            findings.append(Finding("key", Health.OK, "present"))
-        except ZeroRepoError as error:
-            findings.append(Finding("key", Health.FAIL, error.message, error.hint or ""))
-    asked: set[str] = set()
-    for tier in _TIERS:
-        model = str(getattr(settings.tiers, tier))
-        if model in asked:
+        facts = await known(
+            {model: (litellm_name(settings, model), source.api_base) for model, source in named.items()}
+        )
+    except EnvironmentFailure as error:
+        return [Finding("provider", Health.FAIL, error.message, error.hint or "")]
+    keys, findings = await asyncio.to_thread(_keys, settings, set(named))
+    findings = [Finding("provider", Health.OK, "litellm"), *findings]
+    for model, tier in models.items():
+        if model in TIERS:
+            fix = f'name a model: [llm] tiers = {{ {tier} = "provider/model", … }}'
+            findings.append(Finding(f"model {model}", Health.FAIL, f"the tier `{tier}` names no model", fix))
             continue
-        asked.add(model)
-        findings += _model(litellm, settings, tier, model, key)
+        reference = named[model].api_key or ""
+        key = keys.get(reference, "")
+        fact = facts[model]
+        findings.append(await asyncio.to_thread(_model, f"model {model}", fact, bool(reference), key))
     return findings
 
 
-def _model(litellm: Any, settings: LLMSettings, tier: str, model: str, key: str) -> list[Finding]:
-    part = f"model {model}"
-    if model in _TIERS:
-        fix = f'name a model: [llm] tiers = {{ {tier} = "provider/model", … }}'
-        return [Finding(part, Health.FAIL, f"the tier `{tier}` names no model", fix)]
-    try:
-        _, provider, _, base = litellm.get_llm_provider(model, api_base=settings.api_base)
-    except Exception as error:  # noqa: BLE001  (litellm raises what it likes for a model that it does not know)
-        said = str(error).splitlines()[0][:200]
-        return [Finding(part, Health.FAIL, f"litellm does not know it: {said}", "see litellm's list of providers")]
-    if not key and not settings.api_key:
-        missing = litellm.validate_environment(model).get("missing_keys") or []
-        if missing and settings.api_base is None:
-            fix = f'export {missing[0]}=…, or name another: [llm] api_key = "env:NAME"'
-            return [Finding(part, Health.FAIL, f"its key is missing: {' and '.join(missing)}", fix)]
-    base = settings.api_base or base or ""
-    if not base:
-        return [Finding(part, Health.OK, f"provider {provider}, key present; its address is litellm's own matter")]
-    return [_endpoint(part, base, key)]
+def _models(settings: LLMSettings) -> dict[str, str]:
+    """Every model that may be asked, fallbacks and those of single rules among them, and the tier that it is for."""
+    found: dict[str, str] = {}
+    for rule in ("", *settings.rules):
+        for tier in TIERS:
+            for model in (model_of(settings, tier, rule), *fallbacks_of(settings, tier, rule)):
+                found.setdefault(model, tier)
+    return found
+
+
+def _keys(settings: LLMSettings, models: set[str]) -> tuple[dict[str, str], list[Finding]]:
+    """What each reference to a key stands for, and whether it is there."""
+    keys: dict[str, str] = {}
+    findings = []
+    for model in sorted(models):
+        reference = endpoint_of(settings, model).api_key
+        if reference is None or reference in keys:
+            continue
+        part = "key" if reference == settings.api_key else f"key of {provider_of(model)}"
+        keys[reference] = ""
+        try:
+            keys[reference] = resolve(reference)
+            findings.append(Finding(part, Health.OK, "present"))
+        except ZeroRepoError as error:
+            findings.append(Finding(part, Health.FAIL, error.message, error.hint or ""))
+    return keys, findings
+
+
+def _model(part: str, fact: Known, has_reference: bool, key: str) -> Finding:
+    if fact.unknown:
+        fix = "see litellm's list of providers"
+        return Finding(part, Health.FAIL, f"litellm does not know it: {fact.unknown}", fix)
+    missing = [name for name in fact.needs if not os.environ.get(name)]
+    if missing and not has_reference and not fact.is_configured:
+        fix = f'export {missing[0]}=…, or name another: [llm] api_key = "env:NAME"'
+        return Finding(part, Health.FAIL, f"its key is missing: {' and '.join(missing)}", fix)
+    if not fact.base:
+        found = f"provider {fact.provider}, key present; its address is litellm's own matter"
+        return Finding(part, Health.OK, found)
+    return _endpoint(part, fact.base, key)
 
 
 def _endpoint(part: str, base: str, key: str) -> Finding:

@@ -13,6 +13,7 @@ import pytest
 
 from zerorepo.checks import Health
 from zerorepo_llm.doctor import check
+from zerorepo_llm.providers.facts import known
 from zerorepo_llm.settings import LLMSettings
 
 KEY = "sk-canary-of-the-doctor"
@@ -125,3 +126,47 @@ def test_tiers_without_a_model_are_a_failure(tmp_path):
         "model medium": Health.FAIL,
         "model strong": Health.FAIL,
     }
+
+
+def test_fallbacks_and_models_of_single_rules_are_looked_at_with_their_own_providers_keys(
+    tmp_path, server, monkeypatch
+):
+    monkeypatch.setenv("LAB_KEY", KEY)
+    lab = {"api_base": f"http://127.0.0.1:{server.server_port}/v1", "api_key": "env:LAB_KEY", "kind": "openai"}
+    found = look(
+        tmp_path,
+        provider="litellm",
+        api_key="env:MISSING_KEY",
+        tiers={**dict.fromkeys(("cheap", "strong"), "lab/small"), "medium": ["lab/small", "lab/large"]},
+        rules={"node_code": {"strong": "nowhere-at-all/m"}},
+        providers={"lab": lab},
+    )
+    assert found["key of lab"] == (Health.OK, "present")
+    assert found["key"][0] is Health.FAIL
+    assert "takes the key" in found["model lab/small"][1]
+    assert "takes the key" in found["model lab/large"][1]
+    assert found["model nowhere-at-all/m"][0] is Health.FAIL
+    assert "litellm does not know it" in found["model nowhere-at-all/m"][1]
+
+
+def test_the_process_that_loads_litellm_gets_no_key_and_ends_with_whoever_waits(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    started: list[asyncio.subprocess.Process] = []
+    environments: list[dict[str, str]] = []
+    start = asyncio.create_subprocess_exec
+
+    async def spied(*command: str, **options: Any) -> asyncio.subprocess.Process:
+        environments.append(options["env"])
+        started.append(await start(*command, **options))
+        return started[-1]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", spied)
+
+    async def go() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(known({"openai/m": ("openai/m", None)}), 0.3)
+
+    asyncio.run(go())
+    (process,), (environment,) = started, environments
+    assert process.returncode == -9
+    assert "OPENAI_API_KEY" not in environment and KEY not in environment.values()
