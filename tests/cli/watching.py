@@ -30,6 +30,10 @@ patterns = ["data/**/*.txt"]
 FILES = {"a.txt": "A"}
 
 
+def _with_hangup() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Watching:
     """A watch that runs. Use as a context manager: it ends with the block."""
 
@@ -47,6 +51,8 @@ class Watching:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            # Below `nohup`, which this may run under, it would rightly stay when the terminal goes.
+            preexec_fn=_with_hangup,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

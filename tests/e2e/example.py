@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-OLD_SENTENCE, NEW_SENTENCE = "missing values always come last", "missing values always come first"
-SHIPPED = ("zerorepo.toml", "zerorepo.lock", "spec.md", "transcripts")
+from shipped import NEW_SENTENCE, OLD_SENTENCE, copy_example
 
 
 @dataclass(frozen=True)
@@ -35,13 +32,7 @@ class Example:
 
     def __init__(self, folder: Path) -> None:
         self.root = folder
-        folder.mkdir(parents=True)
-        for name in SHIPPED:
-            source = ROOT / name
-            if source.is_dir():
-                shutil.copytree(source, folder / name)
-            elif source.exists():
-                shutil.copy2(source, folder / name)
+        copy_example(folder)
 
     def run(self, *arguments: str, env: dict[str, str] | None = None) -> Ran:
         """Run ``zerorepo`` here."""

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[2]
+from shipped import copy_example
 
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
     """The first example, with its recorded answers."""
-    for name in ("spec.md", "zerorepo.toml", "zerorepo.lock"):
-        shutil.copy(ROOT / name, tmp_path)
-    shutil.copytree(ROOT / "transcripts", tmp_path / "transcripts")
+    copy_example(tmp_path)
     return tmp_path

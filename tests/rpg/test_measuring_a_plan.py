@@ -9,6 +9,7 @@ import networkx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shipped import ROOT
 
 from zerorepo_rpg.layout_checks import planned_lines
 from zerorepo_rpg.plan_metrics import (
@@ -28,7 +29,6 @@ from zerorepo_rpg.plan_model import DataFlow, Feature, FilePlan, ModulePlan, Mod
 from zerorepo_rpg.validate import validate_plan
 
 from .commands import zerorepo
-from .conftest import ROOT
 from .sample import FEATURES, plan, spec
 
 NAMES = "abcdef"
