@@ -56,9 +56,13 @@ def test_path(interface: NodeInterface) -> str:
 test_path.__test__ = False  # type: ignore[attr-defined]  # a name that pytest would collect
 
 
-def test_files(plan: Plan, tests: Mapping[str, str]) -> dict[str, str]:
-    """The tests folder: one file for each node, packages so that equal file names do not clash under plain pytest."""
+def test_files(plan: Plan, tests: Mapping[str, str], others: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The tests folder: one file for each node, packages so that equal file names do not clash under plain pytest.
+
+    ``others`` are tests of several nodes, path to source.
+    """
     found = {test_path(node): tests[node.id] for node in plan.nodes() if node.id in tests}
+    found |= others or {}
     folders = {str(PurePosixPath(path).parent) for path in found} | ({"tests"} if found else set())
     inits = {f"{folder}/__init__.py": "" for folder in folders}
     return dict(sorted({**format_files(found, (plan.package_name,)), **inits}.items()))

@@ -15,7 +15,9 @@ from zerorepo_rpg.providers import AssembledRepository, NodeCode
 from zerorepo_rpg.report import coverage_report
 from zerorepo_rpg.rules.by_hand import assembled_adopt, origins
 from zerorepo_rpg.rules.plan import node_label
+from zerorepo_rpg.rules.staged_targets import staged_label
 from zerorepo_rpg.spec_model import RepositorySpec
+from zerorepo_rpg.staged import SMOKE_PATH, ProvenTests, stages
 from zerorepo_sandbox import debug
 from zerorepo_sandbox.isolation import isolation, test_environment, test_limits, test_wheels
 from zerorepo_sandbox.run_tests import RunTests
@@ -27,6 +29,10 @@ class AssembleAttrs(Attrs):
 
     spec: Label
     plan: Label
+    integration: bool = False
+    """Whether the tests of several nodes together are part of it."""
+    smoke: Label | None = None
+    """The smoke tests, with ``integration``."""
 
 
 async def _assembled(ctx: RuleContext[AssembleAttrs]) -> AssembledRepository:
@@ -38,12 +44,24 @@ async def _assembled(ctx: RuleContext[AssembleAttrs]) -> AssembledRepository:
     tests = {node_id: each.tests for node_id, each in zip(ids, code, strict=True)}
     failed = tuple(node_id for node_id, each in zip(ids, code, strict=True) if not each.passed)
     package = package_files(plan, bodies)
-    files = {**package, **test_files(plan, tests), **project_files(plan, spec, package)}
+    files = {**package, **test_files(plan, tests, await _staged(ctx, plan)), **project_files(plan, spec, package)}
     return AssembledRepository(
         files={path: ctx.write(text.encode()) for path, text in sorted(files.items())},
         package_name=plan.package_name,
         failed_nodes=failed,
     )
+
+
+async def _staged(ctx: RuleContext[AssembleAttrs], plan: Plan) -> dict[str, str]:
+    """Path to source of the integration and smoke tests."""
+    if not ctx.attrs.integration:
+        return {}
+    modules = {node.module for node in plan.nodes()}
+    listed = {stage.path(modules): staged_label(ctx.attrs.plan, stage) for stage in stages(plan)}
+    if ctx.attrs.smoke:
+        listed[SMOKE_PATH] = ctx.attrs.smoke
+    found = await ctx.providers(listed.values(), ProvenTests)
+    return {path: each.source for path, each in zip(listed, found, strict=True)}
 
 
 @rule("rpg_assemble", attrs=AssembleAttrs, provides=[AssembledRepository], adopt=assembled_adopt(_assembled))
@@ -119,6 +137,8 @@ class RepositoryAttrs(Attrs):
     """Where the repository lands below the output folder; default: the target's package and name."""
     max_repairs: int = 4
     """How often the code or the tests of a node are mended before it counts as failed."""
+    integration: bool = False
+    """Whether integration tests (of each data flow, of each module) and smoke tests of the whole are written, too."""
     sandbox: TierName | None = None
     """The tier that generated code runs in; default: the workspace's."""
 
@@ -142,9 +162,19 @@ def repository(label: Label, attrs: RepositoryAttrs) -> Sequence[tuple[Label, st
         **modules,
         **base,
         "max_repairs": attrs.max_repairs,
+        **({"integration": True} if attrs.integration else {}),
         **isolated,
     }
     whole = {"assembled": str(stage("assembled")), "suite": str(stage("suite")), "plan": str(stage("plan"))}
+    assembling: dict[str, Any] = {"spec": common["spec"], "plan": whole["plan"]}
+    smoke: list[tuple[Label, str, Mapping[str, Any]]] = []
+    if attrs.integration:
+        asking = {**assembling, **isolated}
+        smoke = [
+            (stage("smoke_tests"), "smoke_tests", asking),
+            (stage("smoke_test"), "smoke_test", {**asking, "tests": str(stage("smoke_tests"))}),
+        ]
+        assembling |= {"integration": True, "smoke": str(stage("smoke_test"))}
     return [
         (stage("spec"), "rpg_spec", {"src": f"//:{attrs.spec}"}),
         (stage("lock"), "rpg_lock", {"path": lock_path}),
@@ -152,7 +182,8 @@ def repository(label: Label, attrs: RepositoryAttrs) -> Sequence[tuple[Label, st
         (stage("modules"), "rpg_modules", {**common, **features}),
         (stage("base_classes"), "rpg_base_classes", {**common, **features, **modules}),
         (stage("plan"), "rpg_plan", planned),
-        (stage("assembled"), "rpg_assemble", {"spec": common["spec"], "plan": whole["plan"]}),
+        *smoke,
+        (stage("assembled"), "rpg_assemble", assembling),
         (stage("suite"), "rpg_suite", {"assembled": whole["assembled"], **isolated}),
         (label, "rpg_repository", {**whole, "folder": attrs.folder or label.path, "tags": list(attrs.tags)}),
     ]
