@@ -26,6 +26,7 @@ RULE_SET = RuleSet(
         "integration_test": _RULES + "staged:integration_test",
         "smoke_tests": _RULES + "smoke:smoke_tests",
         "smoke_test": _RULES + "smoke:smoke_test",
+        "rpg_examples": _RULES + "examples:rpg_examples",
         "rpg_assemble": _RULES + "repository:rpg_assemble",
         "rpg_suite": _RULES + "repository:rpg_suite",
         "rpg_repository": _RULES + "repository:rpg_repository",

@@ -161,7 +161,7 @@ async def ask_staged(
             purpose=f"{purpose} (again)" if objection else purpose,
             check=check,
         )
-        if not (await ctx.run(await _action(ctx, skeleton, source, path))).report.passed:
+        if not (await run_tests(ctx, skeleton, source, path)).report.passed:
             return StagedTests(source=source)
     raise TargetFailed(
         f"No usable answer for {ctx.label} ({purpose}): the tests pass on a library without code, twice",
@@ -174,7 +174,7 @@ async def settled(ctx: RuleContext[Any], told: Told, first: str, path: str, worl
     files = await world(first)
     if isinstance(files, str):
         return [ProvenTests(source=first, passed=False, failure=files), _not_run(files)]
-    run: TestRun = await ctx.run(await _action(ctx, files, first, path))
+    run = await run_tests(ctx, files, first, path)
     tests, rounds, why = first, 0, ""
     if not run.report.passed:
         mended, why = await _mended(ctx, told, first, run)
@@ -239,6 +239,12 @@ def said(run: TestRun) -> str:
     bad = [case for case in run.report.cases if case.outcome in (Outcome.FAILED, Outcome.ERROR)]
     text = "\n\n".join(f"{case.name}: {case.outcome}\n{case.message}" for case in bad)
     return (text or run.report.output or f"no report: {run.report.status}")[:_SHOWN_CHARS]
+
+
+async def run_tests(ctx: RuleContext[Any], files: Mapping[str, str], tests: str, path: str) -> TestRun:
+    """Run one file of tests, which is put beside ``files``."""
+    run: TestRun = await ctx.run(await _action(ctx, files, tests, path))
+    return run
 
 
 async def _action(ctx: RuleContext[Any], files: Mapping[str, str], tests: str, path: str) -> RunTests:
