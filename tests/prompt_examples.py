@@ -22,6 +22,12 @@ _REPAIR = {
     "tests": "def test_it(): ...",
     "output": "AssertionError",
 }
+_STAGED = {
+    "subject": "the data flow from `words` to `slugs`",
+    "interfaces": "from tinytext.slugs.core import make_slug",
+    "tests": "def test_it(): ...",
+    "output": "AssertionError",
+}
 
 EXAMPLES: dict[str, dict[str, object]] = {
     "zerorepo_ontology/prompts/self_check.md": {
@@ -37,6 +43,26 @@ EXAMPLES: dict[str, dict[str, object]] = {
         "title": "Tinytext",
         "features": "slugs: make-slug",
         "old": '{"classes": []}',
+    },
+    "zerorepo_rpg/prompts/diagnose_staged.md": {**_STAGED, "status": "failed"},
+    "zerorepo_rpg/prompts/repair_staged.md": {**_STAGED, "diagnosis": "It demands too much."},
+    "zerorepo_rpg/prompts/integration_tests.md": {
+        "source": "words",
+        "module": "slugs",
+        "flows": "words (list[str]): The words of a title.",
+        "source_interfaces": "from tinytext.words.core import split_words",
+        "interfaces": "from tinytext.slugs.core import make_slug",
+        "available": "from tinytext.shared.core import Title",
+        "objection": "it uses nothing of the module `words`",
+    },
+    "zerorepo_rpg/prompts/smoke_tests.md": {
+        "package": "tinytext",
+        "description": "Titles become addresses.",
+        "features": "Make a slug: joins words",
+        "interfaces": "from tinytext import make_slug",
+        "command": "tinytext",
+        "command_function": "main()",
+        "objection": "it never calls `main()`",
     },
     "zerorepo_rpg/prompts/diagnose.md": {**_REPAIR, "status": "failed"},
     "zerorepo_rpg/prompts/features.md": {

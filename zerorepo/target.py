@@ -66,6 +66,35 @@ class TestReport(Provider):
         return sum(case.outcome is outcome for case in self.cases)
 
 
+class Proof(Value):
+    """What tests say of one thing that somebody wants proven; ``kind`` is a word of the rule set's, such as ``requirement``.
+
+    ``by``: what the tests reach it through. ``tests`` are those that passed, ``failed`` those that did not. ``covered`` of
+    its ``lines`` were run; 0 lines where they are not counted.
+    """
+
+    kind: str
+    name: str
+    text: str = ""
+    by: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    lines: int = 0
+    covered: int = 0
+
+    @property
+    def proven(self) -> bool:
+        """Whether something was tested and nothing failed."""
+        return bool(self.tests) and not self.failed
+
+
+class TestEvidence(Provider):
+    """What a test target proves, for people: a test target may provide it beside its ``TestReport``."""
+
+    __test__ = False
+    proofs: tuple[Proof, ...] = ()
+
+
 class TargetDecl(Value):
     """A target as an expansion declares it: a rule's name and raw attributes."""
 
@@ -117,9 +146,11 @@ __all__ = [
     "BeforeValidator",
     "Outcome",
     "Outputs",
+    "Proof",
     "Provider",
     "SourcePath",
     "TargetDecl",
     "TestCase",
+    "TestEvidence",
     "TestReport",
 ]

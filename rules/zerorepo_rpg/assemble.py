@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import PurePosixPath
 
+from zerorepo_rpg.import_cycles import break_cycles
 from zerorepo_rpg.interface_checks import snake
 from zerorepo_rpg.merge import Part, docstring_literal, loaded_modules, merge_file
 from zerorepo_rpg.plan_model import NodeInterface, Plan, module_of
@@ -18,7 +19,7 @@ def package_files(plan: Plan, bodies: Mapping[str, str], *, description: str = "
     """The whole package, path to text. Nodes without a body are left out. ``description``: the package's docstring.
 
     The root ``__init__`` exports every node; a subpackage's does so for its own files, unless that would make imports
-    circular. ValueError when a body is not Python.
+    circular. What only annotations import in a circle is imported for type checking only. ValueError when a body is not Python.
     """
     nodes = [node for node in plan.nodes() if node.id in bodies]
     files = _modules(plan, nodes, bodies)
@@ -26,10 +27,10 @@ def package_files(plan: Plan, bodies: Mapping[str, str], *, description: str = "
     folders = _folders(files, root)
     subpackages = {f"{folder}/__init__.py": _sub_init(plan, folder, nodes) for folder in folders if folder != root}
     root_init = _init(description or f"The package `{root}`.", nodes)
-    whole = {**files, **subpackages, f"{root}/__init__.py": root_init}
+    whole, _ = break_cycles({**files, **subpackages, f"{root}/__init__.py": root_init})
     if not imports_work(whole, root):
         plain = {path: _init(_folder_description(plan, str(PurePosixPath(path).parent)), ()) for path in subpackages}
-        whole = {**files, **plain, f"{root}/__init__.py": root_init}
+        whole, _ = break_cycles({**files, **plain, f"{root}/__init__.py": root_init})
     return dict(sorted({**format_files(whole, (root,)), f"{root}/py.typed": ""}.items()))
 
 
@@ -56,9 +57,13 @@ def test_path(interface: NodeInterface) -> str:
 test_path.__test__ = False  # type: ignore[attr-defined]  # a name that pytest would collect
 
 
-def test_files(plan: Plan, tests: Mapping[str, str]) -> dict[str, str]:
-    """The tests folder: one file for each node, packages so that equal file names do not clash under plain pytest."""
+def test_files(plan: Plan, tests: Mapping[str, str], others: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The tests folder: one file for each node, packages so that equal file names do not clash under plain pytest.
+
+    ``others`` are tests of several nodes, path to source.
+    """
     found = {test_path(node): tests[node.id] for node in plan.nodes() if node.id in tests}
+    found |= others or {}
     folders = {str(PurePosixPath(path).parent) for path in found} | ({"tests"} if found else set())
     inits = {f"{folder}/__init__.py": "" for folder in folders}
     return dict(sorted({**format_files(found, (plan.package_name,)), **inits}.items()))

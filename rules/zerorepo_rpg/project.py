@@ -7,11 +7,13 @@ they were made.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from importlib import resources
 
+from zerorepo_rpg.console import command_of, distribution_name
+from zerorepo_rpg.examples import README_TEST, README_TEST_PATH, examples_of, usage
 from zerorepo_rpg.naming import STDLIB_MODULES
-from zerorepo_rpg.plan_model import NodeInterface, Plan
+from zerorepo_rpg.plan_model import Plan
 from zerorepo_rpg.python_names import canonical_distribution, distribution_of, imported_modules
 from zerorepo_rpg.python_source import LINE_LENGTH, parse
 from zerorepo_rpg.spec_model import RepositorySpec
@@ -22,16 +24,24 @@ VERSION = "0.1.0"
 _LICENSES = {"mit": "MIT", "apache": "Apache-2.0", "apache-2.0": "Apache-2.0", "apache 2.0": "Apache-2.0"}
 
 
-def project_files(plan: Plan, spec: RepositorySpec, package: Mapping[str, str]) -> dict[str, str]:
-    """The files beside the package and its tests. ``package``: path to source, for the dependencies found in it."""
+def project_files(
+    plan: Plan, spec: RepositorySpec, package: Mapping[str, str], hold: Collection[str] | None = None
+) -> dict[str, str]:
+    """The files beside the package and its tests. ``package``: path to source, for the dependencies found in it.
+
+    ``hold``: names of the examples (see ``examples``) that the README may show; all of them if it is None.
+    """
     license_id = license_of(spec)
+    shown = {example.name for example in examples_of(plan)} if hold is None else set(hold)
     files = {
         "pyproject.toml": _pyproject(plan, spec, dependencies_of(package, plan.package_name, spec), license_id),
-        "README.md": _readme(plan, spec, license_id),
-        "CHANGELOG.md": _changelog(spec),
+        "README.md": _readme(plan, spec, license_id, shown),
+        "CHANGELOG.md": _changelog(plan, spec),
         ".gitignore": "__pycache__/\n*.egg-info/\n.coverage\n.mypy_cache/\n.pytest_cache/\n.ruff_cache/\n.venv/\nbuild/\ndist/\n",
         "docs/rpg.json": plan.to_graph().to_json(),
     }
+    if shown:
+        files[README_TEST_PATH] = README_TEST
     if license_id:
         files["LICENSE"] = _license(license_id, spec)
     return dict(sorted(files.items()))
@@ -70,7 +80,7 @@ def _pyproject(plan: Plan, spec: RepositorySpec, dependencies: list[str], licens
         'build-backend = "hatchling.build"',
         "",
         "[project]",
-        f"name = {string(name.strip('_').replace('_', '-'))}",
+        f"name = {string(distribution_name(name))}",
         f"version = {string(VERSION)}",
         f"description = {string(_first_sentence(spec.description) or spec.title)}",
         'readme = "README.md"',
@@ -78,6 +88,7 @@ def _pyproject(plan: Plan, spec: RepositorySpec, dependencies: list[str], licens
         *([f"license = {string(license_id)}", 'license-files = ["LICENSE"]'] if license_id else []),
         f"dependencies = {array(dependencies)}",
         "",
+        *_scripts(plan, spec),
         "[project.optional-dependencies]",
         'test = ["pytest>=8"]',
         "",
@@ -92,6 +103,10 @@ def _pyproject(plan: Plan, spec: RepositorySpec, dependencies: list[str], licens
         # Examples are quoted as they were proven.
         'extend-exclude = ["*.md"]',
         "",
+        "[tool.ruff.lint]",
+        # Named, since what ruff checks by default differs between its versions.
+        'select = ["E4", "E7", "E9", "F", "I"]',
+        "",
         "[tool.mypy]",
         "strict = true",
         f"packages = {array([name])}",
@@ -99,15 +114,22 @@ def _pyproject(plan: Plan, spec: RepositorySpec, dependencies: list[str], licens
     return "\n".join(lines) + "\n"
 
 
-def _readme(plan: Plan, spec: RepositorySpec, license_id: str) -> str:
-    distribution = plan.package_name.strip("_").replace("_", "-")
+def _scripts(plan: Plan, spec: RepositorySpec) -> list[str]:
+    command = command_of(plan, spec)
+    if command is None:
+        return []
+    return ["[project.scripts]", f"{command.name} = {string(f'{command.entry.import_path}:{command.entry.name}')}", ""]
+
+
+def _readme(plan: Plan, spec: RepositorySpec, license_id: str, hold: Collection[str]) -> str:
     parts = [f"# {spec.title}", spec.description.strip()]
     parts.append("## Features\n\n" + "\n".join(_feature_lines(plan)))
-    parts.append(f"## Installation\n\n```sh\npip install .\n```\n\nThe distribution is called `{distribution}`.")
-    names = [node.name for node in plan.nodes()]
-    usage = [text for node in plan.nodes() if (text := _usage(node, plan.package_name, names))]
-    if usage:
-        parts.append("## Usage\n\n" + "\n\n".join(usage))
+    installed = f"The distribution is called `{distribution_name(plan.package_name)}`"
+    command = command_of(plan, spec)
+    installed += f"; it installs the command `{command.name}`." if command else "."
+    parts.append(f"## Installation\n\n```sh\npip install .\n```\n\n{installed}")
+    if sessions := usage(plan, hold):
+        parts.append("## Usage\n\n" + "\n\n".join(sessions))
     parts.append('## Development\n\n```sh\npip install -e ".[test]"\npytest\n```')
     if license_id:
         parts.append(f"## License\n\n{license_id}, see `LICENSE`.")
@@ -132,20 +154,9 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _usage(node: NodeInterface, package_name: str, names: Sequence[str]) -> str:
-    """The node's examples as a doctest session, with the imports that they need."""
-    blocks = [example.strip("\n") for example in node.examples if example.strip()]
-    if not blocks:
-        return ""
-    words = set(re.findall(r"\w+", "\n".join(blocks)))
-    needed = sorted({node.name, *(name for name in names if name in words)})
-    code = "\n".join([f">>> from {package_name} import {', '.join(needed)}", *blocks])
-    fence = "`" * max(3, *(len(run) + 1 for run in re.findall(r"`{3,}", code)), 3)
-    return f"### `{node.name}`\n\n{fence}pycon\n{code}\n{fence}"
-
-
-def _changelog(spec: RepositorySpec) -> str:
-    return f"# Changelog\n\n## {VERSION}\n\n- First version of {spec.title}.\n"
+def _changelog(plan: Plan, spec: RepositorySpec) -> str:
+    lines = "".join(f"- {feature.name}.\n" for feature in plan.features.features)
+    return f"# Changelog\n\n## {VERSION}\n\nFirst version of {spec.title}.\n\n{lines}"
 
 
 def _license(license_id: str, spec: RepositorySpec) -> str:

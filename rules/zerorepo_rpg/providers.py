@@ -121,3 +121,7 @@ class AssembledRepository(Provider):
     files: Mapping[str, Digest]
     package_name: str
     failed_nodes: tuple[str, ...] = ()
+    wrong_examples: tuple[str, ...] = ()
+    """Names of examples of interfaces that do not hold."""
+    circles: tuple[tuple[str, ...], ...] = ()
+    """Modules that load each other in a circle."""

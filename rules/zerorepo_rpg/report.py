@@ -1,37 +1,169 @@
-"""The generated repository's report on its own tests: verdicts and line coverage, as Markdown. Knows nothing of running tests."""
+"""The generated repository's report on its own tests, as Markdown and as HTML. Knows nothing of running tests.
+
+Free of dates, times and paths of a machine: the same verdicts give the same bytes.
+"""
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
-from zerorepo.target import Outcome, TestReport
+from zerorepo.target import Outcome, Proof, TestEvidence, TestReport
+from zerorepo_rpg.evidence import NODE, REQUIREMENT, Lines
 from zerorepo_rpg.plan_model import Plan
 
-Lines = tuple[Sequence[int], Sequence[int]]
-"""Executed and missing line numbers of a file."""
+_STYLE = (
+    "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}"
+    "table{border-collapse:collapse;margin:1rem 0}td,th{border:1px solid #ccc;padding:.2rem .6rem;text-align:left;"
+    "vertical-align:top}td.n,th.n{text-align:right}.bad{background:#fdd}code{font-size:90%}"
+)
+_BAD_ROW, _RIGHT = '<tr class="bad">', ' class="n"'
+BAD = ("FAILED", "not proven")
+"""States that a reader must see."""
 
 
-def coverage_report(plan: Plan, report: TestReport, coverage: Mapping[str, Lines], failed: Sequence[str]) -> str:
-    """Totals, a table of files, and what every node serves. Free of dates, times and paths of a machine."""
-    counts = {outcome: report.count(outcome) for outcome in Outcome}
-    shown = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count) or "none"
-    lines = [
-        "# Tests and coverage",
-        "",
-        f"Tests: {shown}. Coverage: {percent(coverage.values())} of lines.",
-        "",
-        "| file | lines | covered | missing |",
-        "|---|--:|--:|---|",
+class Code(str):
+    """Text that is code: a name, a path."""
+
+    __slots__ = ()
+
+
+class Number(str):
+    """Text that is aligned right."""
+
+    __slots__ = ()
+
+
+class Section(NamedTuple):
+    """A heading, sentences, and a table; each may be empty. Columns are what their heads are: ``Number`` or plain."""
+
+    heading: str
+    text: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+
+
+def repository_report(
+    plan: Plan,
+    report: TestReport,
+    coverage: Mapping[str, Lines],
+    found: TestEvidence,
+    *,
+    failed: Sequence[str] = (),
+    wrong_examples: Sequence[str] = (),
+    circles: Sequence[Sequence[str]] = (),
+) -> list[Section]:
+    """What there is to say: totals, files, nodes and what they serve, requirements and what proves them, what is wrong.
+
+    ``failed``: ids of nodes whose code was not accepted; ``wrong_examples``: names of examples that do not hold; ``circles``:
+    modules that import each other.
+    """
+    shown = ", ".join(f"{n} {each}" for each in Outcome if (n := report.count(each))) or "none"
+    sections = [
+        Section("Tests and coverage", (f"Tests: {shown}. Coverage: {percent(coverage.values())} of lines.",)),
+        _files(coverage),
+        _nodes(plan, [proof for proof in found.proofs if proof.kind == NODE], failed),
+        _requirements([proof for proof in found.proofs if proof.kind == REQUIREMENT]),
     ]
-    for path, (executed, missing) in sorted(coverage.items()):
-        total = len(executed) + len(missing)
-        lines.append(f"| `{path}` | {total} | {percent([(executed, missing)])} | {ranges(missing)} |")
-    lines += ["", "| feature | implemented by | state |", "|---|---|---|"]
+    if bad := [case.name for case in report.cases if case.outcome in (Outcome.FAILED, Outcome.ERROR)]:
+        sections.append(Section("Failing tests", (), ("test",), tuple((Code(name),) for name in bad)))
+    if wrong_examples:
+        text = "These examples of interfaces do not hold, and are left out of the README."
+        sections.append(Section("Examples", (text,), ("example",), tuple((Code(name),) for name in wrong_examples)))
+    if circles:
+        rows = tuple((Code(" → ".join((*circle, circle[0]))),) for circle in circles)
+        sections.append(Section("Circular imports", ("Modules that load each other.",), ("circle",), rows))
+    return sections
+
+
+def _files(coverage: Mapping[str, Lines]) -> Section:
+    rows = tuple(
+        (Code(path), Number(len(lines[0]) + len(lines[1])), Number(percent([lines])), ranges(lines[1]))
+        for path, lines in sorted(coverage.items())
+    )
+    return Section("Files", (), ("file", Number("lines"), Number("covered"), "missing"), rows)
+
+
+def _nodes(plan: Plan, proofs: Sequence[Proof], failed: Sequence[str]) -> Section:
     names = {feature.id: feature.name for feature in plan.features.features}
+    by_id = {proof.name: proof for proof in proofs}
+    rows = []
     for node in plan.nodes():
         served = ", ".join(names.get(feature, feature) for feature in node.features) or "(shared)"
-        lines.append(f"| {served} | `{node.import_path}.{node.name}` | {'FAILED' if node.id in failed else 'passed'} |")
-    return "\n".join(lines) + "\n"
+        proof = by_id.get(node.id, Proof(kind=NODE, name=node.id))
+        state = "FAILED" if node.id in failed or proof.failed else "passed"
+        share = f"{100 * proof.covered / proof.lines:.0f} %" if proof.lines else "-"
+        count = f"{len(proof.tests)} of {len(proof.tests) + len(proof.failed)}"
+        rows.append((served, Code(f"{node.import_path}.{node.name}"), Number(count), Number(share), state))
+    heads = ("feature", "implemented by", Number("tests passed"), Number("covered"), "state")
+    return Section("Features", (), heads, tuple(rows))
+
+
+def _requirements(proofs: Sequence[Proof]) -> Section:
+    rows = tuple(
+        (proof.text, Code(", ".join(proof.by)), _test_files(proof), "proven" if proof.proven else "not proven")
+        for proof in proofs
+    )
+    done = sum(proof.proven for proof in proofs)
+    text = (
+        f"{done} of {len(proofs)} sentences of the specification are proven: the tests of everything that serves them pass.",
+    )
+    return Section("Requirements", text if proofs else (), ("sentence", "served by", "passing tests", "state"), rows)
+
+
+def _test_files(proof: Proof) -> str:
+    counts: dict[str, int] = {}
+    for name in proof.tests:
+        path = name.partition("::")[0]
+        counts[path] = counts.get(path, 0) + 1
+    return ", ".join(f"{path} ({count})" for path, count in counts.items())
+
+
+def to_markdown(sections: Sequence[Section]) -> str:
+    """The report as Markdown."""
+    parts = []
+    for number, section in enumerate(sections):
+        parts += [f"{'##' if number else '#'} {section.heading}", *section.text]
+        if section.rows:
+            ruler = "|".join("--:" if isinstance(head, Number) else "---" for head in section.heads)
+            lines = [f"| {' | '.join(section.heads)} |", f"|{ruler}|"]
+            lines += [f"| {' | '.join(_markdown_cell(cell) for cell in row)} |" for row in section.rows]
+            parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown_cell(cell: str) -> str:
+    text = " ".join(cell.split()).replace("|", "\\|")
+    return f"`{text}`" if isinstance(cell, Code) and text else text
+
+
+def to_html(sections: Sequence[Section], title: str) -> str:
+    """The report as one page that needs nothing else."""
+    lines = [
+        "<!doctype html>",
+        f'<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>',
+    ]
+    for number, section in enumerate(sections):
+        level = 2 if number else 1
+        lines.append(f"<h{level}>{html.escape(section.heading)}</h{level}>")
+        lines += [f"<p>{html.escape(text)}</p>" for text in section.text]
+        if section.rows:
+            heads = "".join(_html_cell(head, "th", head) for head in section.heads)
+            lines += ["<table>", f"<tr>{heads}</tr>"]
+            for row in section.rows:
+                cells = "".join(_html_cell(cell, "td", head) for cell, head in zip(row, section.heads, strict=True))
+                lines.append(f"{_BAD_ROW if row[-1] in BAD else '<tr>'}{cells}</tr>")
+            lines.append("</table>")
+    return "\n".join([*lines, "</body></html>"]) + "\n"
+
+
+def _html_cell(cell: str, tag: str, head: str) -> str:
+    text = html.escape(cell)
+    if isinstance(cell, Code) and text:
+        text = f"<code>{text}</code>"
+    kind = _RIGHT if isinstance(head, Number) else ""
+    return f"<{tag}{kind}>{text}</{tag}>"
 
 
 def percent(files: Iterable[Lines]) -> str:
@@ -51,3 +183,6 @@ def ranges(numbers: Sequence[int]) -> str:
         else:
             found.append([number, number])
     return ", ".join(str(a) if a == b else f"{a}–{b}" for a, b in found)
+
+
+__all__ = ["Section", "percent", "ranges", "repository_report", "to_html", "to_markdown"]

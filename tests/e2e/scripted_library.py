@@ -291,6 +291,20 @@ class ScriptedLibrary:
         """As sketched."""
         return self.sketches[name].tests()
 
+    def integration(self, request: Request, *modules: str) -> str:
+        """Every function of the modules is called; what is claimed of it is what its own tests claim."""
+        return self._together([each for each in self.sketches.values() if each.module in modules], "", request)
+
+    def smoke(self, request: Request) -> str:
+        """The same, of the whole library, imported from the package."""
+        return self._together([*self.sketches.values()], "from tinytext import ", request)
+
+    def _together(self, sketches: list[Sketch], imported: str, request: Request) -> str:
+        known = [each for each in sketches if f" import {each.name}\n" in request.action.messages[1].content]
+        lines = [f"{imported}{each.name}" if imported else each.import_line for each in known]
+        body = "\n".join(each.checks for each in known)
+        return python(*lines, "", "def test_the_parts_work_together() -> None:", *_indented(body))
+
     def code(self, request: Request, name: str) -> str:
         """As sketched, with the docstring that it is shown."""
         return self.code_of(name, shown(request, "interface").rpartition("Docstring:\n")[2])
@@ -310,6 +324,9 @@ _ANSWERS: tuple[tuple[str, Callable[..., str]], ...] = (
     (r"lay out the files of (\w+)", ScriptedLibrary.files),
     (r"(?:design|change) the interfaces of (\w+)", ScriptedLibrary.interfaces),
     (r"write the tests of (\w+)", ScriptedLibrary.tests),
+    (r"write the integration tests of (\w+) and (\w+)", ScriptedLibrary.integration),
+    (r"write the integration tests of the module (\w+)", ScriptedLibrary.integration),
+    (r"write the smoke tests", ScriptedLibrary.smoke),
     (r"write (\w+)", ScriptedLibrary.code),
 )
 
@@ -367,13 +384,21 @@ class Tinytext:
     """A workspace of five lines around a specification, built by the real engine, rules, cache and sandbox."""
 
     def __init__(
-        self, root: Path, library: ScriptedLibrary | None = None, *, spec: str = SPEC, max_repairs: int = 4
+        self,
+        root: Path,
+        library: ScriptedLibrary | None = None,
+        *,
+        spec: str = SPEC,
+        max_repairs: int = 4,
+        integration: bool = False,
     ) -> None:
         self.root = root
         self.library = library or ScriptedLibrary()
         self._targets = (
             f'[[target]]\nname = "tinytext"\nrule = "repository"\nspec = "spec.md"\nmax_repairs = {max_repairs}\n'
+            + ("integration = true\n" if integration else "")
         )
+        self._integration = integration
         self.runner = RuleRunner(root, {"zerorepo.toml": self._targets}, rule_sets=[LLM, SANDBOX, RPG])
         if not self.spec_path.exists():
             self.spec_path.write_text(spec)
@@ -385,7 +410,7 @@ class Tinytext:
         ignore = shutil.ignore_patterns("sandbox-env")
         shutil.copytree(self.root, root, ignore=ignore)
         lend_environment(self.root / ".zerorepo", root / ".zerorepo")
-        return Tinytext(root)
+        return Tinytext(root, integration=self._integration)
 
     @property
     def spec_path(self) -> Path:

@@ -242,7 +242,7 @@ def test_tests_of_equal_names_do_not_clash_under_plain_pytest(tmp_path: Path) ->
     }
     assert test_path(plan().node("slug/SlugTable")) == "tests/slug/test_slug_table.py"
     package = package_files(plan(), BODIES)
-    files = {**package, **found, **project_files(plan(), spec(), package)}
+    files = {**package, **found, **project_files(plan(), spec(), package, hold=())}
     out = run(tmp_path, files, "import pytest, sys; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider']))")
     assert "2 passed" in out
 

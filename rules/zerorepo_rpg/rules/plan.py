@@ -21,6 +21,7 @@ from zerorepo_rpg.plan_model import (
 )
 from zerorepo_rpg.providers import LockedExisting, StageInputs
 from zerorepo_rpg.rules.skeleton_types import CheckTypes, TypeProblems
+from zerorepo_rpg.rules.staged_targets import staged_targets
 from zerorepo_rpg.rules.stages import module_label
 from zerorepo_rpg.skeleton import skeleton
 from zerorepo_rpg.spec_model import RepositorySpec
@@ -29,7 +30,10 @@ from zerorepo_sandbox.settings import TierName
 
 
 class PlanAttrs(Attrs):
-    """Attributes of ``rpg_plan``. ``max_repairs``: how often a node's code or tests are mended before it counts as failed."""
+    """Attributes of ``rpg_plan``. ``max_repairs``: how often a node's code or tests are mended before it counts as failed.
+
+    ``integration``: whether tests of several nodes together are written.
+    """
 
     spec: Label
     lock: Label
@@ -38,6 +42,7 @@ class PlanAttrs(Attrs):
     modules: Label
     base_classes: Label
     max_repairs: int = 4
+    integration: bool = False
     sandbox: TierName | None = None
 
 
@@ -115,6 +120,9 @@ def _declare_nodes(ctx: RuleContext[PlanAttrs], plan: Plan, spec: RepositorySpec
         behind = [r for feature in node.features if feature in by_feature for r in by_feature[feature].requirements]
         sentences = [texts[r] for r in dict.fromkeys(behind) if r in texts]
         _declare_node(ctx, plan, spec, node, uses[node.id], sentences)
+    if ctx.attrs.integration:
+        for label, rule_name, given in staged_targets(ctx.label, plan, ctx.attrs.sandbox):
+            ctx.declare(label, rule_name, given)
 
 
 def _declare_node(

@@ -7,15 +7,20 @@ from typing import Any
 
 from zerorepo.label import Label
 from zerorepo.rule import Attrs, RuleContext, macro, rule
-from zerorepo.target import Provider, SourcePath, TestReport
+from zerorepo.target import Provider, SourcePath, TestEvidence, TestReport
 from zerorepo_rpg.assemble import package_files, test_files
+from zerorepo_rpg.evidence import evidence
+from zerorepo_rpg.examples import HoldingExamples
+from zerorepo_rpg.merge import detect_import_cycles
 from zerorepo_rpg.plan_model import Plan
 from zerorepo_rpg.project import project_files
 from zerorepo_rpg.providers import AssembledRepository, NodeCode
-from zerorepo_rpg.report import coverage_report
+from zerorepo_rpg.report import repository_report, to_html, to_markdown
 from zerorepo_rpg.rules.by_hand import assembled_adopt, origins
 from zerorepo_rpg.rules.plan import node_label
+from zerorepo_rpg.rules.staged_targets import staged_label
 from zerorepo_rpg.spec_model import RepositorySpec
+from zerorepo_rpg.staged import SMOKE_PATH, ProvenTests, stages
 from zerorepo_sandbox import debug
 from zerorepo_sandbox.isolation import isolation, test_environment, test_limits, test_wheels
 from zerorepo_sandbox.run_tests import RunTests
@@ -27,6 +32,11 @@ class AssembleAttrs(Attrs):
 
     spec: Label
     plan: Label
+    examples: Label
+    integration: bool = False
+    """Whether the tests of several nodes together are part of it."""
+    smoke: Label | None = None
+    """The smoke tests, with ``integration``."""
 
 
 async def _assembled(ctx: RuleContext[AssembleAttrs]) -> AssembledRepository:
@@ -38,15 +48,31 @@ async def _assembled(ctx: RuleContext[AssembleAttrs]) -> AssembledRepository:
     tests = {node_id: each.tests for node_id, each in zip(ids, code, strict=True)}
     failed = tuple(node_id for node_id, each in zip(ids, code, strict=True) if not each.passed)
     package = package_files(plan, bodies)
-    files = {**package, **test_files(plan, tests), **project_files(plan, spec, package)}
+    examples = await ctx.provider(ctx.attrs.examples, HoldingExamples)
+    project = project_files(plan, spec, package, examples.hold)
+    files = {**package, **test_files(plan, tests, await _staged(ctx, plan)), **project}
     return AssembledRepository(
         files={path: ctx.write(text.encode()) for path, text in sorted(files.items())},
         package_name=plan.package_name,
         failed_nodes=failed,
+        wrong_examples=examples.fail,
+        circles=tuple(detect_import_cycles(package)),
     )
 
 
-@rule("rpg_assemble", attrs=AssembleAttrs, provides=[AssembledRepository], adopt=assembled_adopt(_assembled))
+async def _staged(ctx: RuleContext[AssembleAttrs], plan: Plan) -> dict[str, str]:
+    """Path to source of the integration and smoke tests."""
+    if not ctx.attrs.integration:
+        return {}
+    modules = {node.module for node in plan.nodes()}
+    listed = {stage.path(modules): staged_label(ctx.attrs.plan, stage) for stage in stages(plan)}
+    if ctx.attrs.smoke:
+        listed[SMOKE_PATH] = ctx.attrs.smoke
+    found = await ctx.providers(listed.values(), ProvenTests)
+    return {path: each.source for path, each in zip(listed, found, strict=True)}
+
+
+@rule("rpg_assemble", version=2, attrs=AssembleAttrs, provides=[AssembledRepository], adopt=assembled_adopt(_assembled))
 async def rpg_assemble(ctx: RuleContext[AssembleAttrs]) -> AssembledRepository:
     """Merge the nodes' code into files and add what makes them a package."""
     return await _assembled(ctx)
@@ -62,14 +88,16 @@ class SuiteAttrs(Attrs):
     """Attributes of ``rpg_suite``."""
 
     assembled: Label
+    spec: Label
+    plan: Label
     sandbox: TierName | None = None
 
 
-@rule("rpg_suite", attrs=SuiteAttrs, provides=[TestReport, SuiteResult], test=True)
+@rule("rpg_suite", version=2, attrs=SuiteAttrs, provides=[TestReport, SuiteResult, TestEvidence], test=True)
 async def rpg_suite(ctx: RuleContext[SuiteAttrs]) -> list[Provider]:
     """Run every test of the assembled repository, as its users will, and measure coverage."""
     repository = await ctx.provider(ctx.attrs.assembled, AssembledRepository)
-    files = {path: digest for path, digest in repository.files.items() if path.endswith(".py")}
+    files = {path: digest for path, digest in repository.files.items() if path.endswith(".py") or path == "README.md"}
     action = RunTests(
         files=files,
         tests=("tests",),
@@ -81,7 +109,10 @@ async def rpg_suite(ctx: RuleContext[SuiteAttrs]) -> list[Provider]:
     )
     run = await debug.run_tests(ctx, action)
     covered = {path: (tuple(lines.executed), tuple(lines.missing)) for path, lines in run.coverage.items()}
-    return [run.report, SuiteResult(coverage=covered)]
+    spec = await ctx.provider(ctx.attrs.spec, RepositorySpec)
+    plan = await ctx.provider(ctx.attrs.plan, Plan)
+    sources = {path: ctx.read(digest).decode() for path, digest in files.items() if path.endswith(".py")}
+    return [run.report, SuiteResult(coverage=covered), evidence(plan, spec, run.report, covered, sources)]
 
 
 class WrittenAttrs(Attrs):
@@ -93,7 +124,7 @@ class WrittenAttrs(Attrs):
     folder: str
 
 
-@rule("rpg_repository", attrs=WrittenAttrs, provides=[AssembledRepository, TestReport], origins=origins)
+@rule("rpg_repository", version=2, attrs=WrittenAttrs, provides=[AssembledRepository, TestReport], origins=origins)
 async def rpg_repository(ctx: RuleContext[WrittenAttrs]) -> list[Provider]:
     """Write the repository out, with the report on its tests and coverage."""
     repository = await ctx.provider(ctx.attrs.assembled, AssembledRepository)
@@ -102,8 +133,18 @@ async def rpg_repository(ctx: RuleContext[WrittenAttrs]) -> list[Provider]:
     suite = await ctx.provider(ctx.attrs.suite, SuiteResult)
     for path, digest in repository.files.items():
         ctx.output(f"{ctx.attrs.folder}/{path}", digest)
-    text = coverage_report(plan, report, suite.coverage, repository.failed_nodes)
-    ctx.output(f"{ctx.attrs.folder}/docs/coverage.md", text.encode())
+    sections = repository_report(
+        plan,
+        report,
+        suite.coverage,
+        await ctx.provider(ctx.attrs.suite, TestEvidence),
+        failed=repository.failed_nodes,
+        wrong_examples=repository.wrong_examples,
+        circles=repository.circles,
+    )
+    page = to_html(sections, f"Tests and coverage of {plan.package_name}")
+    ctx.output(f"{ctx.attrs.folder}/docs/coverage.md", to_markdown(sections).encode())
+    ctx.output(f"{ctx.attrs.folder}/docs/coverage.html", page.encode())
     passed = report.passed and not repository.failed_nodes
     return [repository, report.model_copy(update={"passed": passed})]
 
@@ -119,6 +160,8 @@ class RepositoryAttrs(Attrs):
     """Where the repository lands below the output folder; default: the target's package and name."""
     max_repairs: int = 4
     """How often the code or the tests of a node are mended before it counts as failed."""
+    integration: bool = False
+    """Whether integration tests (of each data flow, of each module) and smoke tests of the whole are written, too."""
     sandbox: TierName | None = None
     """The tier that generated code runs in; default: the workspace's."""
 
@@ -142,9 +185,20 @@ def repository(label: Label, attrs: RepositoryAttrs) -> Sequence[tuple[Label, st
         **modules,
         **base,
         "max_repairs": attrs.max_repairs,
+        **({"integration": True} if attrs.integration else {}),
         **isolated,
     }
     whole = {"assembled": str(stage("assembled")), "suite": str(stage("suite")), "plan": str(stage("plan"))}
+    reading = {"spec": common["spec"], "plan": whole["plan"]}
+    assembling: dict[str, Any] = {**reading, "examples": str(stage("examples"))}
+    smoke: list[tuple[Label, str, Mapping[str, Any]]] = []
+    if attrs.integration:
+        asking = {**reading, **isolated}
+        smoke = [
+            (stage("smoke_tests"), "smoke_tests", asking),
+            (stage("smoke_test"), "smoke_test", {**asking, "tests": str(stage("smoke_tests"))}),
+        ]
+        assembling |= {"integration": True, "smoke": str(stage("smoke_test"))}
     return [
         (stage("spec"), "rpg_spec", {"src": f"//:{attrs.spec}"}),
         (stage("lock"), "rpg_lock", {"path": lock_path}),
@@ -152,7 +206,9 @@ def repository(label: Label, attrs: RepositoryAttrs) -> Sequence[tuple[Label, st
         (stage("modules"), "rpg_modules", {**common, **features}),
         (stage("base_classes"), "rpg_base_classes", {**common, **features, **modules}),
         (stage("plan"), "rpg_plan", planned),
-        (stage("assembled"), "rpg_assemble", {"spec": common["spec"], "plan": whole["plan"]}),
-        (stage("suite"), "rpg_suite", {"assembled": whole["assembled"], **isolated}),
+        (stage("examples"), "rpg_examples", {"plan": whole["plan"], **isolated}),
+        *smoke,
+        (stage("assembled"), "rpg_assemble", assembling),
+        (stage("suite"), "rpg_suite", {"assembled": whole["assembled"], **reading, **isolated}),
         (label, "rpg_repository", {**whole, "folder": attrs.folder or label.path, "tags": list(attrs.tags)}),
     ]
