@@ -15,6 +15,7 @@ from zerorepo_rpg.providers import AssembledRepository, NodeCode
 from zerorepo_rpg.report import coverage_report
 from zerorepo_rpg.rules.by_hand import assembled_adopt, origins
 from zerorepo_rpg.rules.plan import node_label
+from zerorepo_rpg.rules.vectors import Refine
 from zerorepo_rpg.spec_model import RepositorySpec
 from zerorepo_sandbox import debug
 from zerorepo_sandbox.isolation import isolation, test_environment, test_limits, test_wheels
@@ -121,6 +122,8 @@ class RepositoryAttrs(Attrs):
     """How often the code or the tests of a node are mended before it counts as failed."""
     sandbox: TierName | None = None
     """The tier that generated code runs in; default: the workspace's."""
+    refine: Refine = "off"
+    """Whether a model's grouping into modules is improved by rule: ``off``, by ``words``, or by ``embeddings``."""
 
 
 @macro("repository", attrs=RepositoryAttrs)
@@ -136,6 +139,7 @@ def repository(label: Label, attrs: RepositoryAttrs) -> Sequence[tuple[Label, st
     modules = {"modules": str(stage("modules"))}
     base = {"base_classes": str(stage("base_classes"))}
     isolated = {"sandbox": attrs.sandbox} if attrs.sandbox else {}
+    refined = {"refine": attrs.refine} if attrs.refine != "off" else {}
     planned = {
         **common,
         **features,
@@ -149,7 +153,7 @@ def repository(label: Label, attrs: RepositoryAttrs) -> Sequence[tuple[Label, st
         (stage("spec"), "rpg_spec", {"src": f"//:{attrs.spec}"}),
         (stage("lock"), "rpg_lock", {"path": lock_path}),
         (stage("features"), "rpg_features", common),
-        (stage("modules"), "rpg_modules", {**common, **features}),
+        (stage("modules"), "rpg_modules", {**common, **features, **refined}),
         (stage("base_classes"), "rpg_base_classes", {**common, **features, **modules}),
         (stage("plan"), "rpg_plan", planned),
         (stage("assembled"), "rpg_assemble", {"spec": common["spec"], "plan": whole["plan"]}),
