@@ -22,6 +22,8 @@ RULE_SET = RuleSet(
         "node_code": _RULES + "node_code:node_code",
         "node_test": _RULES + "node:node_test",
         "node": _RULES + "node:node",
+        "renamed_tests": _RULES + "carried:renamed_tests",
+        "renamed_code": _RULES + "carried:renamed_code",
         "rpg_assemble": _RULES + "repository:rpg_assemble",
         "rpg_suite": _RULES + "repository:rpg_suite",
         "rpg_repository": _RULES + "repository:rpg_repository",

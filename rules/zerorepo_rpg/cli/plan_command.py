@@ -73,7 +73,8 @@ def plan(
         raise typer.Exit(code)
     _aside(path).unlink(missing_ok=True)
     new = _read(path, attrs.lock_path)
-    print(mask("\n".join([*comparison_lines(compare(parts_of(old), parts_of(new))), *_delta_lines(new)])))
+    told = [*comparison_lines(compare(parts_of(old), parts_of(new))), *_carried_lines(old, new), *_delta_lines(new)]
+    print(mask("\n".join(told)))
 
 
 def _check(lock: Lock, where: str, spec_label: object) -> int:
@@ -188,6 +189,15 @@ def _behind(lock: Lock, requirement: Requirement, mark: str, now: str) -> Iterat
                     yield f"      interface {node.id} in {node.file}"
                     for user in sorted(other.id for other in nodes if node.id in other.uses):
                         yield f"        used by {user}: asked again only if this interface changes"
+
+
+def _carried_lines(old: Lock, new: Lock) -> Iterator[str]:
+    """Renames of this change that keep what was written under the old name."""
+    for rename in new.renames:
+        if rename not in old.renames:
+            users = [name for name in rename.nodes if name != rename.id]
+            also = f", and so do {', '.join(users)}, which use it" if users else ""
+            yield f"{rename.id} keeps the tests and the code of {rename.was}{also}"
 
 
 def _delta_lines(lock: Lock) -> Iterator[str]:

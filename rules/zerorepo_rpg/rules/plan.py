@@ -18,6 +18,7 @@ from zerorepo_rpg.plan_model import (
     Plan,
 )
 from zerorepo_rpg.providers import LockedExisting, StageInputs
+from zerorepo_rpg.rules.carrying import carrying, renames_of
 from zerorepo_rpg.rules.mending import mended
 from zerorepo_rpg.rules.module_plan import interfaces_inputs
 from zerorepo_rpg.rules.stages import module_label
@@ -65,8 +66,9 @@ async def rpg_plan(ctx: RuleContext[PlanAttrs]) -> Plan:
     if plan is not planned:
         stages.update(interfaces_inputs(plan, spec.requirements))
     existing = await ctx.provider(attrs.lock, LockedExisting)
-    ctx.update_source(attrs.lock_path, render_lock(plan, stages, spec.requirements, existing.value).encode())
-    _declare_nodes(ctx, plan, spec)
+    renames = await renames_of(ctx, plan, spec)
+    ctx.update_source(attrs.lock_path, render_lock(plan, stages, spec.requirements, existing.value, renames).encode())
+    _declare_nodes(carrying(ctx, plan, spec, renames), plan, spec)
     return plan
 
 
