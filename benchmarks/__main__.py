@@ -7,6 +7,7 @@ import sys
 
 ALL = (
     "startup", "null", "leaf", "clean", "allhits", "memory", "hashing", "query", "graph", "model_calls", "sandbox", "ontology",
+    "plan_edits",
 )  # fmt: skip
 EXTRA = ("why",)
 

@@ -34,12 +34,13 @@ from zerorepo_rpg.plan_model import (
     NodeInterface,
     Plan,
 )
+from zerorepo_rpg.renames import Rename
 from zerorepo_rpg.spec_model import Requirement
 
-SCHEMA = 2
-"""The newest version. A lock is written in the oldest one that can say what is in it: 2 added ``[[node]]``."""
+SCHEMA = 3
+"""The newest version. A lock is written in the oldest one that can say what is in it: 2 added ``[[node]]``, 3 ``[[rename]]``."""
 
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: lambda data: data}
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: lambda data: data, 2: lambda data: data}
 """Schema version to the function that turns a lock of that version, as read, into one of the next."""
 
 _HEADER = """\
@@ -55,6 +56,7 @@ _SECTIONS: dict[str, type[Value]] = {
     "file": FilePlan,
     "base_class": BaseClassPlan,
     "interface": NodeInterface,
+    "rename": Rename,
     "node": NodeTable,
 }
 _TOP = ("schema", "package", "stages", *_SECTIONS)
@@ -71,6 +73,8 @@ class Lock(Value):
     layout: FileLayout | None = None
     base_classes: BaseClasses | None = None
     interfaces: tuple[ModuleInterfaces, ...] = ()
+    renames: tuple[Rename, ...] = ()
+    """Nodes that a change of the plan renamed, while there is code from before."""
     existing: RPGGraph = RPGGraph()
     """Code that people wrote, as ``zerorepo init --from`` found it."""
 
@@ -88,7 +92,11 @@ class Lock(Value):
 
 
 def render_lock(
-    plan: Plan, stages: Mapping[str, str], requirements: Sequence[Requirement] = (), existing: RPGGraph | None = None
+    plan: Plan,
+    stages: Mapping[str, str],
+    requirements: Sequence[Requirement] = (),
+    existing: RPGGraph | None = None,
+    renames: Sequence[Rename] = (),
 ) -> str:
     """The lock of a whole plan. ``stages``: stage name to the digest of the inputs that it was made from."""
     return render(
@@ -100,6 +108,7 @@ def render_lock(
             layout=plan.layout,
             base_classes=plan.base_classes,
             interfaces=plan.interfaces,
+            renames=tuple(renames),
             existing=existing or RPGGraph(),
         )
     )
@@ -107,7 +116,7 @@ def render_lock(
 
 def render(lock: Lock) -> str:
     """The text of a lock, complete or not."""
-    head = f"schema = {SCHEMA if lock.existing.nodes else 1}\n"
+    head = f"schema = {3 if lock.renames else 2 if lock.existing.nodes else 1}\n"
     if lock.layout:
         head += f"package = {toml_text.string(lock.layout.package_name)}\n"
     parts = [_HEADER, head, toml_text.table("[stages]", dict(sorted(lock.stages.items())))]
@@ -124,6 +133,7 @@ def render(lock: Lock) -> str:
     parts += [_table("file", item) for item in sorted(files, key=_by_path)]
     parts += [_table("base_class", item) for item in sorted(bases, key=_by_id)]
     parts += [_table("interface", item) for item in sorted(nodes, key=_by_id)]
+    parts += [_table("rename", item) for item in sorted(lock.renames, key=_by_id)]
     parts += render_graph(lock.existing)
     return "\n".join(parts)
 
@@ -170,6 +180,7 @@ def parse_lock(text: str, where: str = "zerorepo.lock") -> Lock:
     flows: list[Any] = sorted(entries["flow"], key=_by_flow)
     files: list[Any] = sorted(entries["file"], key=_by_path)
     bases: list[Any] = sorted(entries["base_class"], key=_by_id)
+    renames: list[Any] = sorted(entries["rename"], key=_by_id)
     package = data.get("package")
     if files and package is None:
         raise UsageError("The lock has files but no `package`", where=where, hint='add `package = "name"` at its top')
@@ -181,6 +192,7 @@ def parse_lock(text: str, where: str = "zerorepo.lock") -> Lock:
         layout=None if package is None else FileLayout(package_name=package, files=tuple(files)),
         base_classes=BaseClasses(classes=tuple(bases)) if bases or "base_classes" in stages else None,
         interfaces=_by_module(entries["interface"], stages),
+        renames=tuple(renames),
         existing=_existing(entries["node"], places, where),
     )
 
@@ -273,7 +285,7 @@ def _invalid(error: ValidationError, section: str, number: int, places: toml_tex
 
 def _duplicates(entries: _Entries, places: toml_text.Places, where: str) -> UsageError | None:
     keys: dict[str, Callable[[Any], Any]] = dict.fromkeys(
-        ("feature", "module", "base_class", "interface", "node"), _by_id
+        ("feature", "module", "base_class", "interface", "rename", "node"), _by_id
     )
     keys["file"] = lambda file: file.path
     keys["flow"] = lambda flow: (flow.source, flow.target, flow.data_name)

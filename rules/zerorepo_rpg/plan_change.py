@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from zerorepo.values import Value
-from zerorepo_rpg.plan_model import Feature, FeatureSet, ModuleInterfaces, ModulePlan, NodeInterface
+from zerorepo_rpg.plan_model import (
+    BaseClasses,
+    BaseClassPlan,
+    Feature,
+    FeatureSet,
+    ModuleInterfaces,
+    ModulePlan,
+    NodeInterface,
+    Plan,
+)
 
 
 class FeatureChange(Value):
@@ -23,6 +32,17 @@ class InterfaceChange(Value):
     """Interfaces of one module that are new or changed, in full. The others stay as they are."""
 
     interfaces: tuple[NodeInterface, ...] = ()
+
+
+class InterfaceMend(Value):
+    """What mends a plan whose interfaces do not fit together: those that must be different, in full, whatever their module.
+
+    ``removed``: ids of base classes that nothing needs after all.
+    """
+
+    interfaces: tuple[NodeInterface, ...] = ()
+    base_classes: tuple[BaseClassPlan, ...] = ()
+    removed: tuple[str, ...] = ()
 
 
 def merge_features(old: Sequence[Feature], change: FeatureChange, requirements: Collection[str]) -> FeatureSet:
@@ -62,3 +82,17 @@ def merge_interfaces(old: Sequence[NodeInterface], change: InterfaceChange, modu
     return ModuleInterfaces(
         module=module.id, interfaces=tuple(sorted([*kept, *given.values()], key=lambda node: node.id))
     )
+
+
+def merge_mend(plan: Plan, mend: InterfaceMend) -> Plan:
+    """The plan after a mend; interfaces of modules, and base classes, that it does not know are left out."""
+    modules = {module.id: module for module in plan.modules.modules}
+    interfaces = []
+    for each in plan.interfaces:
+        given = tuple(node for node in mend.interfaces if node.module == each.module)
+        known = given and each.module in modules
+        change = InterfaceChange(interfaces=given)
+        interfaces.append(merge_interfaces(each.interfaces, change, modules[each.module]) if known else each)
+    bases = {base.id: base for base in mend.base_classes}
+    classes = tuple(bases.get(base.id, base) for base in plan.base_classes.classes if base.id not in mend.removed)
+    return plan.model_copy(update={"interfaces": tuple(interfaces), "base_classes": BaseClasses(classes=classes)})

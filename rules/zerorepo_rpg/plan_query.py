@@ -20,7 +20,10 @@ from zerorepo_rpg.lock import parse_lock
 from zerorepo_rpg.plan_model import BaseClasses, FeatureSet, FileLayout, ModuleSet, Plan
 
 _SUFFIXES = (".interface", ".tests", ".code", ".test")
-_RULES = ("node_interface", "node_tests", "node_code", "node_test", "node", "rpg_files", "rpg_interfaces")
+_RULES = (
+    "node_interface", "node_tests", "node_code", "node_test", "node", "renamed_tests", "renamed_code",
+    "rpg_files", "rpg_interfaces",
+)  # fmt: skip
 _KEYS = (*RPGNode.model_fields, "module")
 
 
@@ -38,6 +41,7 @@ class _Planned:
             return None
         module, name = label.package[len(inside) :], label.name
         stem = next((name.removesuffix(suffix) for suffix in _SUFFIXES if name.endswith(suffix)), name)
+        stem = stem.removesuffix(".was")
         found = self.graph.by_id
         return found.get(f"{module}/{stem}") or found.get(module)
 

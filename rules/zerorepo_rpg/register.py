@@ -27,6 +27,8 @@ RULE_SET = RuleSet(
         "smoke_tests": _RULES + "smoke:smoke_tests",
         "smoke_test": _RULES + "smoke:smoke_test",
         "rpg_examples": _RULES + "examples:rpg_examples",
+        "renamed_tests": _RULES + "carried:renamed_tests",
+        "renamed_code": _RULES + "carried:renamed_code",
         "rpg_assemble": _RULES + "repository:rpg_assemble",
         "rpg_suite": _RULES + "repository:rpg_suite",
         "rpg_repository": _RULES + "repository:rpg_repository",

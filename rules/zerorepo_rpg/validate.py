@@ -272,9 +272,13 @@ def validate_plan(plan: Plan, spec: RepositorySpec) -> list[Problem]:
         layout = FileLayout(package_name=plan.layout.package_name, files=files)
         found += check_layout(layout, module, plan.package_name)
     found += _files(plan.layout.files, plan.package_name)
-    found += check_base_classes(plan.base_classes, plan.features, plan.package_name)
-    found += _check_interfaces(plan, spec)
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(found + validate_interfaces(plan, spec)))
+
+
+def validate_interfaces(plan: Plan, spec: RepositorySpec) -> list[Problem]:
+    """The part of ``validate_plan`` that other interfaces or base classes could put right."""
+    found = check_base_classes(plan.base_classes, plan.features, plan.package_name)
+    return list(dict.fromkeys(found + _check_interfaces(plan, spec)))
 
 
 def _check_interfaces(plan: Plan, spec: RepositorySpec) -> list[Problem]:
@@ -359,5 +363,6 @@ __all__ = [
     "check_modules",
     "messages",
     "path_problems",
+    "validate_interfaces",
     "validate_plan",
 ]

@@ -26,6 +26,7 @@ from zerorepo_rpg.lock import Lock, parse_lock, render
 from zerorepo_rpg.plan_metrics import WeightedEdge, break_cycles, feature_weights, measure
 from zerorepo_rpg.spec_model import RepositorySpec, Requirement
 from zerorepo_rpg.spec_reading import by_rule
+from zerorepo_rpg.tracing import key, trace
 from zerorepo_rpg.validate import validate_plan
 
 
@@ -73,7 +74,8 @@ def plan(
         raise typer.Exit(code)
     _aside(path).unlink(missing_ok=True)
     new = _read(path, attrs.lock_path)
-    print(mask("\n".join([*comparison_lines(compare(parts_of(old), parts_of(new))), *_delta_lines(new)])))
+    told = [*comparison_lines(compare(parts_of(old), parts_of(new))), *_carried_lines(old, new), *_delta_lines(new)]
+    print(mask("\n".join(told)))
 
 
 def _check(lock: Lock, where: str, spec_label: object) -> int:
@@ -81,8 +83,9 @@ def _check(lock: Lock, where: str, spec_label: object) -> int:
     if planned is None:
         raise UsageError("The lock holds no whole plan", where=where, hint="`zerorepo plan` makes one")
     spec = _spec(spec_label, quiet=True) or RepositorySpec(title="", description="", package_name="")
-    # What the plan was made for: a changed specification is for `--dry-run` to tell of.
     problems = validate_plan(planned, spec.model_copy(update={"requirements": lock.requirements}))
+    # The checks above are of the plan by itself; this, of the plan beside the specification as it is now.
+    problems += trace(parsed, lock).problems() if (parsed := _parsed(spec_label)) else ()
     found = measure(planned.modules, planned.features.features, feature_weights(planned))
     rows = [
         f"  {each.id}: {each.features} features, cohesion {each.cohesion:.2f}, coupling {each.coupling}"
@@ -144,11 +147,19 @@ def _spec(label_attr: object, *, quiet: bool = False) -> RepositorySpec | None:
         return None  # the dry run that follows says why
 
 
+def _parsed(label_attr: object) -> RepositorySpec | None:
+    """The specification as parsed; None when it has changed since, since rules cannot say which sentence is a requirement."""
+    try:
+        return provided(target_of("rpg_spec", str(label_attr))[0], RepositorySpec)
+    except ZeroRepoError:
+        return None
+
+
 def _foreseen(lock: Lock, spec: RepositorySpec | None, where: str) -> Iterator[str]:
     """The change as a tree: requirement, the features that serve it, their interfaces, the tests of these."""
     if spec is None:
         return
-    old, new = {_key(r): r for r in lock.requirements}, {_key(r): r for r in spec.requirements}
+    old, new = {key(r): r for r in lock.requirements}, {key(r): r for r in spec.requirements}
     if not lock.requirements:
         yield f"{where}: nothing is planned yet; {len(new)} requirements"
         return
@@ -171,10 +182,6 @@ def _foreseen(lock: Lock, spec: RepositorySpec | None, where: str) -> Iterator[s
     yield from _delta_lines(lock)
 
 
-def _key(requirement: Requirement) -> str:
-    return " ".join(requirement.text.replace("*", "").split()).casefold().rstrip(".")
-
-
 def _behind(lock: Lock, requirement: Requirement, mark: str, now: str) -> Iterator[str]:
     yield f"{mark} {requirement.id}: {requirement.text}{now}"
     nodes = [node for module in lock.interfaces for node in module.interfaces]
@@ -188,6 +195,15 @@ def _behind(lock: Lock, requirement: Requirement, mark: str, now: str) -> Iterat
                     yield f"      interface {node.id} in {node.file}"
                     for user in sorted(other.id for other in nodes if node.id in other.uses):
                         yield f"        used by {user}: asked again only if this interface changes"
+
+
+def _carried_lines(old: Lock, new: Lock) -> Iterator[str]:
+    """Renames of this change that keep what was written under the old name."""
+    for rename in new.renames:
+        if rename not in old.renames:
+            users = [name for name in rename.nodes if name != rename.id]
+            also = f", and so do {', '.join(users)}, which use it" if users else ""
+            yield f"{rename.id} keeps the tests and the code of {rename.was}{also}"
 
 
 def _delta_lines(lock: Lock) -> Iterator[str]:

@@ -18,6 +18,7 @@ from zerorepo.errors import UsageError, ZeroRepoError, did_you_mean
 from zerorepo.fileio import write_atomic
 from zerorepo.redaction import mask, redact
 from zerorepo_rpg.cli.chosen import target_of
+from zerorepo_rpg.cli.trace_text import lock_for, trace_lines
 from zerorepo_rpg.spec_conflicts import CHECKS, find_conflicts
 from zerorepo_rpg.spec_export import EXPORTERS
 from zerorepo_rpg.spec_model import RepositorySpec
@@ -32,6 +33,7 @@ from zerorepo_rpg.spec_refine import (
     suggestions,
     unified,
 )
+from zerorepo_rpg.tracing import trace
 
 spec_app = typer.Typer(help="Read, check, refine and export the specification.", no_args_is_help=True)
 
@@ -202,6 +204,18 @@ def show_history(target: Target = "", output: Output = "text") -> None:
         _emit(f"{each.when} {each.action} [{each.section}] {each.text}" + (f" → {each.answer}" if each.answer else ""))
     if not found and not as_json:
         _emit("no refinements")
+
+
+@spec_app.command("trace")
+def show_trace(target: Target = "", output: Output = "text") -> None:
+    """Trace each section to its requirements, features and code; exit 1 for what the plan lacks or nobody asks for."""
+    as_json = _as_json(output)
+    found = trace(_spec(target), lock_for(target_of("rpg_spec", target)[0]))
+    if as_json:
+        _emit(found.model_dump_json(indent=2))
+    else:
+        _emit("\n".join(trace_lines(found)))
+    raise typer.Exit(1 if any(found.problems()) else 0)
 
 
 @spec_app.command()

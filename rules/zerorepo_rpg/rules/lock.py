@@ -14,6 +14,7 @@ from zerorepo_rpg.providers import (
     LockedModulePlans,
     LockedModules,
 )
+from zerorepo_rpg.renames import LockedRenames
 
 
 class LockAttrs(Attrs):
@@ -25,13 +26,14 @@ class LockAttrs(Attrs):
 @rule(
     "rpg_lock",
     attrs=LockAttrs,
-    provides=[LockedFeatures, LockedModules, LockedBaseClasses, LockedModulePlans, LockedExisting],
+    provides=[LockedFeatures, LockedModules, LockedBaseClasses, LockedModulePlans, LockedExisting, LockedRenames],
 )
 async def rpg_lock(ctx: RuleContext[LockAttrs]) -> list[Provider]:
     """Read the lock. Without one every slice is empty."""
     found = await ctx.source_or_none(ctx.attrs.path)
     if found is None:
-        return [LockedFeatures(), LockedModules(), LockedBaseClasses(), LockedModulePlans(), LockedExisting()]
+        empty = (LockedFeatures, LockedModules, LockedBaseClasses, LockedModulePlans, LockedExisting, LockedRenames)
+        return [each() for each in empty]
     lock = parse_lock(ctx.read(found).decode("utf-8", "replace"), ctx.attrs.path)
     stages = lock.stages
     return [
@@ -42,6 +44,7 @@ async def rpg_lock(ctx: RuleContext[LockAttrs]) -> list[Provider]:
         LockedBaseClasses(inputs=stages.get("base_classes", ""), value=lock.base_classes or BaseClasses()),
         LockedModulePlans(modules=_modules(lock)),
         LockedExisting(value=lock.existing),
+        LockedRenames(renames=lock.renames),
     ]
 
 

@@ -13,6 +13,7 @@ from zerorepo_llm.ask import ask_json
 from zerorepo_rpg.plan_change import InterfaceChange, merge_interfaces
 from zerorepo_rpg.plan_model import (
     BaseClasses,
+    DataFlow,
     Feature,
     FeatureSet,
     FileLayout,
@@ -21,11 +22,12 @@ from zerorepo_rpg.plan_model import (
     ModulePlan,
     ModuleSet,
     NodeInterface,
+    Plan,
 )
 from zerorepo_rpg.providers import LockedModule, LockedModulePlans, StageInputs
 from zerorepo_rpg.rules.asking import all_served, forbid_when_locked, stage_digest, template
 from zerorepo_rpg.rules.stages import named_in
-from zerorepo_rpg.spec_model import RepositorySpec
+from zerorepo_rpg.spec_model import RepositorySpec, Requirement
 from zerorepo_rpg.validate import check_layout, check_module_interfaces, messages
 
 
@@ -107,11 +109,8 @@ async def rpg_interfaces(ctx: RuleContext[InterfacesAttrs]) -> list[Provider]:
     locked = await _locked(ctx)
     available = [each.interface() for each in base.classes] + [node for each in upstream for node in each.interfaces]
     flows = tuple(flow for flow in modules.flows if module.id in (flow.source, flow.target))
-    texts = {requirement.id: requirement.text for requirement in spec.requirements}
-    told = tuple((feature, tuple(texts.get(r, "") for r in feature.requirements)) for feature in features)
-    inputs = stage_digest(
-        spec.package_name, module.id, told, layout.files, tuple((n.id, n.file, n.signature) for n in available), flows
-    )
+    told = _behind(features, spec.requirements)
+    inputs = _interfaces_digest(spec.package_name, module.id, told, layout.files, available, flows)
     made = StageInputs(inputs={f"interfaces/{module.id}": inputs})
     served = (node.features for node in locked.interfaces.interfaces)
     if locked.interfaces_inputs == inputs and all_served(module.features, served):
@@ -132,6 +131,45 @@ async def rpg_interfaces(ctx: RuleContext[InterfacesAttrs]) -> list[Provider]:
     }
     found = await _ask_interfaces(ctx, module, layout, available, locked.interfaces.interfaces, variables)
     return [found, made]
+
+
+_Told = tuple[tuple[Feature, tuple[str, ...]], ...]
+"""Features, each with the sentences of the specification behind it."""
+
+
+def _behind(features: Sequence[Feature], requirements: Sequence[Requirement]) -> _Told:
+    texts = {requirement.id: requirement.text for requirement in requirements}
+    return tuple((feature, tuple(texts.get(r, "") for r in feature.requirements)) for feature in features)
+
+
+def _interfaces_digest(
+    package: str,
+    module: str,
+    told: _Told,
+    files: tuple[FilePlan, ...],
+    available: Sequence[NodeInterface],
+    flows: tuple[DataFlow, ...],
+) -> str:
+    return stage_digest(package, module, told, files, tuple((n.id, n.file, n.signature) for n in available), flows)
+
+
+def interfaces_inputs(plan: Plan, requirements: Sequence[Requirement]) -> dict[str, str]:
+    """What the stages ``interfaces`` of a whole plan were made from, were it planned as it is now, by stage name.
+
+    For a plan whose interfaces were mended after their stages: a module must not be asked for because of it.
+    """
+    by_id = {feature.id: feature for feature in plan.features.features}
+    needs, given = plan.modules.needs(), {each.module: each.interfaces for each in plan.interfaces}
+    found = {}
+    for module in plan.modules.modules:
+        available = [base.interface() for base in plan.base_classes.classes]
+        available += [node for upstream in needs[module.id] for node in given.get(upstream, ())]
+        files = tuple(file for file in plan.layout.files if file.module == module.id)
+        flows = tuple(flow for flow in plan.modules.flows if module.id in (flow.source, flow.target))
+        told = _behind([by_id[name] for name in module.features], requirements)
+        digest = _interfaces_digest(plan.package_name, module.id, told, files, available, flows)
+        found[f"interfaces/{module.id}"] = digest
+    return found
 
 
 async def _ask_interfaces(

@@ -1,11 +1,9 @@
-"""Stage ``plan``: all stages joined, checked, written into the lock, and expanded into the targets of each node."""
+"""Stage ``plan``: all stages joined, checked (``mending``), written into the lock, and expanded into the targets of each node."""
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Any
 
-from zerorepo.errors import TargetFailed
 from zerorepo.label import Label
 from zerorepo.rule import Attrs, RuleContext, rule
 from zerorepo_rpg.lock import render_lock
@@ -20,12 +18,12 @@ from zerorepo_rpg.plan_model import (
     Plan,
 )
 from zerorepo_rpg.providers import LockedExisting, StageInputs
-from zerorepo_rpg.rules.skeleton_types import CheckTypes, TypeProblems
+from zerorepo_rpg.rules.carrying import carrying, renames_of
+from zerorepo_rpg.rules.mending import mended
+from zerorepo_rpg.rules.module_plan import interfaces_inputs
 from zerorepo_rpg.rules.staged_targets import staged_targets
 from zerorepo_rpg.rules.stages import module_label
-from zerorepo_rpg.skeleton import skeleton
 from zerorepo_rpg.spec_model import RepositorySpec
-from zerorepo_rpg.validate import messages, validate_plan
 from zerorepo_sandbox.settings import TierName
 
 
@@ -67,34 +65,16 @@ async def rpg_plan(ctx: RuleContext[PlanAttrs]) -> Plan:
         base_classes=base,
         interfaces=tuple(interfaces),
     )
-    problems = validate_plan(plan, spec)
-    if problems:
-        listed = "\n".join(f"- {text}" for text in messages(problems))
-        raise TargetFailed(
-            f"The plan does not hold together:\n{listed}",
-            where=attrs.lock_path,
-            hint=f"mend `{attrs.lock_path}` by hand, or remove the part in question to have it planned anew",
-        )
-    await _check_types(ctx, plan)
+    planned = plan
+    plan = await mended(ctx, planned, spec)
     stages = await _stage_inputs(ctx, names)
+    if plan is not planned:
+        stages.update(interfaces_inputs(plan, spec.requirements))
     existing = await ctx.provider(attrs.lock, LockedExisting)
-    ctx.update_source(attrs.lock_path, render_lock(plan, stages, spec.requirements, existing.value).encode())
-    _declare_nodes(ctx, plan, spec)
+    renames = await renames_of(ctx, plan, spec)
+    ctx.update_source(attrs.lock_path, render_lock(plan, stages, spec.requirements, existing.value, renames).encode())
+    _declare_nodes(carrying(ctx, plan, spec, renames), plan, spec)
     return plan
-
-
-async def _check_types(ctx: RuleContext[PlanAttrs], plan: Plan) -> None:
-    """No body is asked for while the signatures of the whole package do not fit together."""
-    checked: TypeProblems = await ctx.run(
-        CheckTypes(files=skeleton(plan), package=plan.package_name, mypy=version("mypy"))
-    )
-    if checked.lines:
-        listed = "\n".join(f"- {line}" for line in checked.lines)
-        raise TargetFailed(
-            f"The interfaces do not fit together (check skeleton_types, by mypy on the package without bodies):\n{listed}",
-            where=ctx.attrs.lock_path,
-            hint=f"mend the signatures in `{ctx.attrs.lock_path}` by hand, or remove them to have them planned anew",
-        )
 
 
 async def _stage_inputs(ctx: RuleContext[Any], names: list[str]) -> dict[str, str]:

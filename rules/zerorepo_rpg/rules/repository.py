@@ -19,6 +19,7 @@ from zerorepo_rpg.report import repository_report, to_html, to_markdown
 from zerorepo_rpg.rules.by_hand import assembled_adopt, origins
 from zerorepo_rpg.rules.plan import node_label
 from zerorepo_rpg.rules.staged_targets import staged_label
+from zerorepo_rpg.rules.vectors import Refine
 from zerorepo_rpg.spec_model import RepositorySpec
 from zerorepo_rpg.staged import SMOKE_PATH, ProvenTests, stages
 from zerorepo_sandbox import debug
@@ -164,6 +165,8 @@ class RepositoryAttrs(Attrs):
     """Whether integration tests (of each data flow, of each module) and smoke tests of the whole are written, too."""
     sandbox: TierName | None = None
     """The tier that generated code runs in; default: the workspace's."""
+    refine: Refine = "off"
+    """Whether a model's grouping into modules is improved by rule: ``off``, by ``words``, or by ``embeddings``."""
 
 
 @macro("repository", attrs=RepositoryAttrs)
@@ -179,6 +182,7 @@ def repository(label: Label, attrs: RepositoryAttrs) -> Sequence[tuple[Label, st
     modules = {"modules": str(stage("modules"))}
     base = {"base_classes": str(stage("base_classes"))}
     isolated = {"sandbox": attrs.sandbox} if attrs.sandbox else {}
+    refined = {"refine": attrs.refine} if attrs.refine != "off" else {}
     planned = {
         **common,
         **features,
@@ -203,7 +207,7 @@ def repository(label: Label, attrs: RepositoryAttrs) -> Sequence[tuple[Label, st
         (stage("spec"), "rpg_spec", {"src": f"//:{attrs.spec}"}),
         (stage("lock"), "rpg_lock", {"path": lock_path}),
         (stage("features"), "rpg_features", common),
-        (stage("modules"), "rpg_modules", {**common, **features}),
+        (stage("modules"), "rpg_modules", {**common, **features, **refined}),
         (stage("base_classes"), "rpg_base_classes", {**common, **features, **modules}),
         (stage("plan"), "rpg_plan", planned),
         (stage("examples"), "rpg_examples", {"plan": whole["plan"], **isolated}),

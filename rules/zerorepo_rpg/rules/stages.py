@@ -13,10 +13,13 @@ from zerorepo.label import Label
 from zerorepo.rule import Attrs, RuleContext, rule
 from zerorepo.target import Provider
 from zerorepo_llm.ask import ask_json
+from zerorepo_rpg.grouping import refine, without_cycles
 from zerorepo_rpg.plan_change import FeatureChange, merge_features
 from zerorepo_rpg.plan_model import BaseClasses, Feature, FeatureSet, ModuleSet
 from zerorepo_rpg.providers import LockedBaseClasses, LockedFeatures, LockedModules, StageInputs
 from zerorepo_rpg.rules.asking import all_served, forbid_when_locked, stage_digest, template
+from zerorepo_rpg.rules.notes import PlanNote
+from zerorepo_rpg.rules.vectors import Refine, feature_vectors
 from zerorepo_rpg.spec_model import RepositorySpec, Requirement
 from zerorepo_rpg.validate import check_base_classes, check_features, check_modules, messages
 
@@ -29,6 +32,8 @@ class StageAttrs(Attrs):
     lock_path: str
     features: Label | None = None
     modules: Label | None = None
+    refine: Refine = "off"
+    """Whether a model's grouping is improved by rule, and by what features are compared."""
 
 
 def named_in(spec: RepositorySpec) -> str:
@@ -107,8 +112,16 @@ async def rpg_modules(ctx: RuleContext[StageAttrs]) -> list[Provider]:
     return [value, StageInputs(inputs={"modules": inputs})]
 
 
-async def _ask_modules(ctx: RuleContext[Any], spec: RepositorySpec, features: FeatureSet, old: ModuleSet) -> ModuleSet:
+async def _ask_modules(
+    ctx: RuleContext[StageAttrs], spec: RepositorySpec, features: FeatureSet, old: ModuleSet
+) -> ModuleSet:
     few = len(features.features) < 6
+
+    def check(value: ModuleSet) -> list[str]:
+        # A circle alone is for a rule to break, which costs no question.
+        broken = without_cycles(value, features.features)[0]
+        return messages(check_modules(value, features)) if check_modules(broken, features) else []
+
     answer = await ask_json(
         ctx,
         template("modules.md"),
@@ -121,12 +134,26 @@ async def _ask_modules(ctx: RuleContext[Any], spec: RepositorySpec, features: Fe
         ModuleSet,
         tier="strong",
         purpose="change the modules" if old.modules else "group the features into modules",
-        check=lambda value: messages(check_modules(value, features)),
+        check=check,
     )
+    found, broken = without_cycles(answer, features.features)
+    for flow in broken:
+        what = f"{flow.source} -> {flow.target} ({flow.data_name})"
+        await ctx.run(PlanNote(text=f"left out the flow {what}: the weakest edge of a circle"))
+    if ctx.attrs.refine != "off":
+        found = await _refined(ctx, found, features.features)
     return ModuleSet(
-        modules=tuple(sorted(answer.modules, key=lambda module: module.id)),
-        flows=tuple(sorted(answer.flows, key=lambda flow: (flow.source, flow.target, flow.data_name))),
+        modules=tuple(sorted(found.modules, key=lambda module: module.id)),
+        flows=tuple(sorted(found.flows, key=lambda flow: (flow.source, flow.target, flow.data_name))),
     )
+
+
+async def _refined(ctx: RuleContext[StageAttrs], modules: ModuleSet, features: Sequence[Feature]) -> ModuleSet:
+    vectors = await feature_vectors(ctx, features) if ctx.attrs.refine == "embeddings" else None
+    better, steps = refine(modules, features, vectors)
+    for step in steps:
+        await ctx.run(PlanNote(text=f"moved {step}"))
+    return better
 
 
 def module_label(owner: Label, module: str, name: str) -> Label:
