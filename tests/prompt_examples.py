@@ -21,6 +21,7 @@ _REPAIR = {
     "code": "def make_slug(text): ...",
     "tests": "def test_it(): ...",
     "output": "AssertionError",
+    "found": "neighbours slugs/make_slug: it uses words/split_words",
 }
 
 EXAMPLES: dict[str, dict[str, object]] = {
@@ -37,6 +38,11 @@ EXAMPLES: dict[str, dict[str, object]] = {
         "title": "Tinytext",
         "features": "slugs: make-slug",
         "old": '{"classes": []}',
+    },
+    "zerorepo_rpg/prompts/correct_interface.md": {
+        **_REPAIR,
+        "requirements": "- `make_slug(text)` joins words.",
+        "diagnosis": "It contradicts itself.",
     },
     "zerorepo_rpg/prompts/diagnose.md": {**_REPAIR, "status": "failed"},
     "zerorepo_rpg/prompts/features.md": {
@@ -76,6 +82,7 @@ EXAMPLES: dict[str, dict[str, object]] = {
         "flows": "words -> slugs: words (str)",
         "old": '{"interfaces": []}',
     },
+    "zerorepo_rpg/prompts/localize.md": {**_REPAIR, "status": "failed", "left": "20"},
     "zerorepo_rpg/prompts/modules.md": {
         "title": "Tinytext",
         "how_many": "Three to ten modules.",

@@ -22,6 +22,7 @@ RULE_SET = RuleSet(
         "node_code": _RULES + "node_code:node_code",
         "node_test": _RULES + "node:node_test",
         "node": _RULES + "node:node",
+        "rpg_amend": _RULES + "amend:rpg_amend",
         "rpg_assemble": _RULES + "repository:rpg_assemble",
         "rpg_suite": _RULES + "repository:rpg_suite",
         "rpg_repository": _RULES + "repository:rpg_repository",
@@ -41,6 +42,7 @@ RULE_SET = RuleSet(
     },
     commands={
         "diff": "zerorepo_rpg.cli.diff_command:diff",
+        "failures": "zerorepo_rpg.cli.failures_command:failures",
         "graph": "zerorepo_rpg.cli.graph_command:graph",
         "plan": "zerorepo_rpg.cli.plan_command:plan",
         "spec": "zerorepo_rpg.cli.spec_command:spec_app",

@@ -13,6 +13,7 @@ from zerorepo_rpg.plan_model import Plan
 from zerorepo_rpg.project import project_files
 from zerorepo_rpg.providers import AssembledRepository, NodeCode
 from zerorepo_rpg.report import coverage_report
+from zerorepo_rpg.rules.amend import Amended
 from zerorepo_rpg.rules.by_hand import assembled_adopt, origins
 from zerorepo_rpg.rules.plan import node_label
 from zerorepo_rpg.spec_model import RepositorySpec
@@ -90,6 +91,7 @@ class WrittenAttrs(Attrs):
     assembled: Label
     suite: Label
     plan: Label
+    amended: Label | None = None
     folder: str
 
 
@@ -98,6 +100,8 @@ async def rpg_repository(ctx: RuleContext[WrittenAttrs]) -> list[Provider]:
     """Write the repository out, with the report on its tests and coverage."""
     repository = await ctx.provider(ctx.attrs.assembled, AssembledRepository)
     plan = await ctx.provider(ctx.attrs.plan, Plan)
+    if ctx.attrs.amended is not None:
+        await ctx.provider(ctx.attrs.amended, Amended)
     report = await ctx.provider(ctx.attrs.suite, TestReport)
     suite = await ctx.provider(ctx.attrs.suite, SuiteResult)
     for path, digest in repository.files.items():
@@ -117,7 +121,7 @@ class RepositoryAttrs(Attrs):
     """The plan's lock file, relative to the target's package."""
     folder: str = ""
     """Where the repository lands below the output folder; default: the target's package and name."""
-    max_repairs: int = 4
+    max_repairs: int = 8
     """How often the code or the tests of a node are mended before it counts as failed."""
     sandbox: TierName | None = None
     """The tier that generated code runs in; default: the workspace's."""
@@ -145,6 +149,7 @@ def repository(label: Label, attrs: RepositoryAttrs) -> Sequence[tuple[Label, st
         **isolated,
     }
     whole = {"assembled": str(stage("assembled")), "suite": str(stage("suite")), "plan": str(stage("plan"))}
+    whole["amended"] = str(stage("amended"))
     return [
         (stage("spec"), "rpg_spec", {"src": f"//:{attrs.spec}"}),
         (stage("lock"), "rpg_lock", {"path": lock_path}),
@@ -152,6 +157,7 @@ def repository(label: Label, attrs: RepositoryAttrs) -> Sequence[tuple[Label, st
         (stage("modules"), "rpg_modules", {**common, **features}),
         (stage("base_classes"), "rpg_base_classes", {**common, **features, **modules}),
         (stage("plan"), "rpg_plan", planned),
+        (stage("amended"), "rpg_amend", {"plan": whole["plan"], "lock_path": lock_path}),
         (stage("assembled"), "rpg_assemble", {"spec": common["spec"], "plan": whole["plan"]}),
         (stage("suite"), "rpg_suite", {"assembled": whole["assembled"], **isolated}),
         (label, "rpg_repository", {**whole, "folder": attrs.folder or label.path, "tags": list(attrs.tags)}),
