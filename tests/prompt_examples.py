@@ -21,6 +21,7 @@ _REPAIR = {
     "code": "def make_slug(text): ...",
     "tests": "def test_it(): ...",
     "output": "AssertionError",
+    "found": "neighbours slugs/make_slug: it uses words/split_words",
 }
 _STAGED = {
     "subject": "the data flow from `words` to `slugs`",
@@ -64,6 +65,11 @@ EXAMPLES: dict[str, dict[str, object]] = {
         "command_function": "main()",
         "objection": "it never calls `main()`",
     },
+    "zerorepo_rpg/prompts/correct_interface.md": {
+        **_REPAIR,
+        "requirements": "- `make_slug(text)` joins words.",
+        "diagnosis": "It contradicts itself.",
+    },
     "zerorepo_rpg/prompts/diagnose.md": {**_REPAIR, "status": "failed"},
     "zerorepo_rpg/prompts/features.md": {
         "title": "Tinytext",
@@ -102,6 +108,7 @@ EXAMPLES: dict[str, dict[str, object]] = {
         "flows": "words -> slugs: words (str)",
         "old": '{"interfaces": []}',
     },
+    "zerorepo_rpg/prompts/localize.md": {**_REPAIR, "status": "failed", "left": "20"},
     "zerorepo_rpg/prompts/modules.md": {
         "title": "Tinytext",
         "how_many": "Three to ten modules.",

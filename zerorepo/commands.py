@@ -124,6 +124,14 @@ def targets_of(rule: str) -> dict[Label, Any]:
 
 def provided(label: Label, type_: type[ProviderT]) -> ProviderT | None:
     """What a target hands on, when it is up to date; else None. Runs no action, changes nothing; raises what failed."""
+    found = provided_all([label], type_).get(label)
+    if isinstance(found, BaseException):
+        raise found
+    return found
+
+
+def provided_all(labels: Sequence[Label], type_: type[ProviderT]) -> dict[Label, ProviderT | BaseException]:
+    """The same for several in one look: what each that is up to date hands on, or the error that it fails with."""
     from zerorepo.cli.build_cmd import interruptible
     from zerorepo.cli.common import load_workspace
     from zerorepo.engine import BuildOptions, Engine
@@ -131,13 +139,16 @@ def provided(label: Label, type_: type[ProviderT]) -> ProviderT | None:
     workspace = load_workspace()
     workspace.check_settings()
 
-    async def work() -> ProviderT | None:
+    async def work() -> dict[Label, ProviderT | BaseException]:
         async with Engine(workspace, BuildOptions(dry_run=True)) as engine:
-            result = await engine.collect([label])
-            if label in result.failed:
-                raise result.failed[label]
-            built = result.built.get(label)
-            return built.provider(type_) if built else None
+            result = await engine.collect(labels)
+            found: dict[Label, ProviderT | BaseException] = {}
+            for label in labels:
+                if label in result.failed:
+                    found[label] = result.failed[label]
+                elif label in result.built:
+                    found[label] = result.built[label].provider(type_)
+            return found
 
     return interruptible(work())
 
@@ -184,6 +195,7 @@ __all__ = [
     "patterns",
     "preview",
     "provided",
+    "provided_all",
     "settings",
     "targets_of",
     "workspace_root",

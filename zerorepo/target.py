@@ -35,6 +35,8 @@ class Outcome(StrEnum):
     FAILED = "failed"
     ERROR = "error"
     SKIPPED = "skipped"
+    FLAKY = "flaky"
+    """Passed in some runs and not in others. Never counted as passed."""
 
 
 class TestCase(Value):

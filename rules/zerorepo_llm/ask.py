@@ -7,7 +7,7 @@ attempt is an action of its own, so a build that stops in between goes on from t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -36,14 +36,15 @@ async def ask_json(
     tier: Tier = "medium",
     purpose: str,
     check: Callable[[T], Sequence[str]] | None = None,
+    proof: Callable[[T], Awaitable[Sequence[str]]] | None = None,
     attempts: int = 3,
     sample: int = 0,
 ) -> T:
     """An ``answer`` from a model of ``tier``, valid under its schema and with no problems found by ``check``.
 
     ``check`` must depend on nothing but the answer and what the rule has asked for: it returns sentences, none when all
-    is well. Raises TargetFailed, with what was wrong with the last answer, after ``attempts``; UsageError for data that
-    may not be sent.
+    is well. ``proof`` is asked of an answer that passed it, for what takes an action. Raises TargetFailed, with what was
+    wrong with the last answer, after ``attempts``; UsageError for data that may not be sent.
     """
 
     def read(text: str) -> T:
@@ -56,7 +57,7 @@ async def ask_json(
 
     schema = tidy_schema(answer.model_json_schema())
     action = await _action(ctx, template, variables, tier, purpose, sample, "json", schema)
-    return await _ask(ctx, action, read, attempts)
+    return await _ask(ctx, action, read, proof, attempts)
 
 
 async def ask_code(
@@ -67,13 +68,14 @@ async def ask_code(
     tier: Tier,
     purpose: str,
     check: Callable[[str], Sequence[str]],
+    proof: Callable[[str], Awaitable[Sequence[str]]] | None = None,
     attempts: int = 3,
     sample: int = 0,
 ) -> str:
     """Python source from a model: the only fenced ``python`` block of its answer, syntactically valid, ending in a
     newline.
 
-    ``check`` and errors as in ``ask_json``.
+    ``check``, ``proof`` and errors as in ``ask_json``.
     """
 
     def read(text: str) -> str:
@@ -82,7 +84,7 @@ async def ask_code(
         return code
 
     action = await _action(ctx, template, variables, tier, purpose, sample, "python", None)
-    return await _ask(ctx, action, read, attempts)
+    return await _ask(ctx, action, read, proof, attempts)
 
 
 def tidy_schema(schema: Any, *, of_names: bool = False) -> Any:
@@ -149,7 +151,13 @@ async def _action(
     )
 
 
-async def _ask(ctx: RuleContext[Any], action: AskModel, read: Callable[[str], R], attempts: int) -> R:
+async def _ask(
+    ctx: RuleContext[Any],
+    action: AskModel,
+    read: Callable[[str], R],
+    proof: Callable[[R], Awaitable[Sequence[str]]] | None,
+    attempts: int,
+) -> R:
     problems: list[str] = []
     current = action
     for attempt in range(1, attempts + 1):
@@ -159,7 +167,9 @@ async def _ask(ctx: RuleContext[Any], action: AskModel, read: Callable[[str], R]
                 raise BadAnswer(
                     [f"It was cut off after {current.max_tokens:,} tokens, before its end. Answer more briefly."]
                 )
-            return read(answer.text)
+            value = read(answer.text)
+            _require(await proof(value) if proof else ())
+            return value
         except BadAnswer as bad:
             problems = bad.problems
         # The whole conversation stays, so that the same wrong answer twice does not make the same question twice.

@@ -77,6 +77,8 @@ class NodeTests(Provider):
 
     source: str
     by_hand: bool = False
+    hollow: tuple[str, ...] = ()
+    """Tests that pass although the node has no code yet; each of them proves nothing."""
 
 
 class Cause(StrEnum):
@@ -96,6 +98,32 @@ class Diagnosis(Value):
     """What is wrong and where, in a few sentences."""
 
 
+class Attribution(Value):
+    """What a vote found: ``votes`` of ``asked`` answers name ``cause``; ``explanation`` is what they say."""
+
+    cause: Cause
+    votes: int
+    asked: int
+    explanation: str = ""
+
+
+class Why(StrEnum):
+    """Why a node has failed for good."""
+
+    DEPENDENCY = "dependency"
+    """It was not run: something that it uses has failed."""
+    REPAIRS = "repairs"
+    """It was mended as often as is allowed."""
+    NO_REPAIR = "no repair"
+    """No usable repair was offered, or what must change is a person's."""
+    UNDECIDED = "undecided"
+    """No vote found a majority."""
+    INTERFACE = "interface"
+    """No code can satisfy the interface as it is; ``NodeCode.correction`` is another one, unless the plan is locked."""
+    ENVIRONMENT = "environment"
+    """Neither code nor tests are at fault; the next build runs them again."""
+
+
 class NodeCode(Provider):
     """A node's accepted source and the tests it was accepted by; ``passed`` is False when every attempt failed."""
 
@@ -106,6 +134,14 @@ class NodeCode(Provider):
     """How many repairs it took."""
     failure: str = ""
     """What the last test run said, when it did not pass."""
+    why: Why | None = None
+    """Why it failed for good; None when it passed."""
+    history: tuple[str, ...] = ()
+    """A line for each round: what it was attributed to, and what was done."""
+    anew: bool = False
+    """Whether its tests are run anew in each build, since the surroundings had failed them."""
+    correction: NodeInterface | None = None
+    """What its interface should be, when nothing else is wrong."""
 
 
 class Node(Provider):

@@ -29,6 +29,7 @@ RULE_SET = RuleSet(
         "rpg_examples": _RULES + "examples:rpg_examples",
         "renamed_tests": _RULES + "carried:renamed_tests",
         "renamed_code": _RULES + "carried:renamed_code",
+        "rpg_amend": _RULES + "amend:rpg_amend",
         "rpg_assemble": _RULES + "repository:rpg_assemble",
         "rpg_suite": _RULES + "repository:rpg_suite",
         "rpg_repository": _RULES + "repository:rpg_repository",
@@ -48,6 +49,7 @@ RULE_SET = RuleSet(
     },
     commands={
         "diff": "zerorepo_rpg.cli.diff_command:diff",
+        "failures": "zerorepo_rpg.cli.failures_command:failures",
         "graph": "zerorepo_rpg.cli.graph_command:graph",
         "plan": "zerorepo_rpg.cli.plan_command:plan",
         "spec": "zerorepo_rpg.cli.spec_command:spec_app",

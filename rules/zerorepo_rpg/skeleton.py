@@ -55,6 +55,12 @@ def stub_source(node: NodeInterface, nodes: Mapping[str, NodeInterface]) -> str:
     return "\n".join([*lines, "", ast.unparse(ast.fix_missing_locations(definition))]) + "\n"
 
 
+def is_whole(node: NodeInterface) -> bool:
+    """Whether the interface is already all the code: an exception, a record, a protocol. ValueError: it does not parse."""
+    stub = ast.parse(stub_source(node, {}))
+    return not any(isinstance(each, ast.Raise) for each in ast.walk(stub))
+
+
 def _docstring(text: str) -> list[ast.stmt]:
     return [ast.Expr(ast.Constant(text.strip()))] if text.strip() else []
 
@@ -89,4 +95,4 @@ def _stub_class(definition: ast.ClassDef, docstring: str) -> None:
     definition.body = [*_docstring(text), *body] or [ast.Pass()]
 
 
-__all__ = ["skeleton", "stub_source"]
+__all__ = ["is_whole", "skeleton", "stub_source"]

@@ -6,6 +6,7 @@ removed one removes its feature. Knows nothing of how anything is cached, and of
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -309,6 +310,10 @@ class ScriptedLibrary:
         """As sketched, with the docstring that it is shown."""
         return self.code_of(name, shown(request, "interface").rpartition("Docstring:\n")[2])
 
+    def enough(self, request: Request) -> str:
+        """It looks nothing up before it mends."""
+        return json.dumps({"look_ups": []})
+
     def code_of(self, name: str, docstring: str = "As the interface says.") -> str:
         """An answer with the code as sketched."""
         sketch = self.sketches[name]
@@ -328,11 +333,26 @@ _ANSWERS: tuple[tuple[str, Callable[..., str]], ...] = (
     (r"write the integration tests of the module (\w+)", ScriptedLibrary.integration),
     (r"write the smoke tests", ScriptedLibrary.smoke),
     (r"write (\w+)", ScriptedLibrary.code),
+    (r"localize \w+, round \d+, step \d+", ScriptedLibrary.enough),
 )
 
 
 def _plain(purpose: str) -> str:
     return re.sub(r" \(attempt \d+ of \d+\)$", "", purpose)
+
+
+def edits(*changes: dict[str, str]) -> str:
+    """An answer with edits by syntax tree."""
+    return json.dumps({"edits": list(changes)})
+
+
+def replaced(answer: str, name: str) -> str:
+    """The edit that takes the function ``name`` over from an answer with code."""
+    source = answer.removeprefix("```python\n").removesuffix("\n```")
+    node = next(each for each in ast.parse(source).body if getattr(each, "name", "") == name)
+    code = ast.get_source_segment(source, node)
+    assert code
+    return edits({"do": "replace", "what": "function", "name": name, "code": code})
 
 
 def diagnosis(cause: str, explanation: str = "As the docstring says.") -> str:
@@ -389,7 +409,7 @@ class Tinytext:
         library: ScriptedLibrary | None = None,
         *,
         spec: str = SPEC,
-        max_repairs: int = 4,
+        max_repairs: int = 8,
         integration: bool = False,
     ) -> None:
         self.root = root

@@ -138,9 +138,10 @@ def _say_tests(tests: Mapping[Label, TestReport], *, tests_only: bool, to_stdout
         text = f"FAILED {label}: {report.status if report.status != 'ok' else _bad_cases(report)}"
         emit(text) if to_stdout else say(text)
         for case in report.cases:
-            if case.outcome in (Outcome.FAILED, Outcome.ERROR):
+            if case.outcome in _BAD:
                 said = case.message.strip()
-                say(f"  {case.name}: {said.splitlines()[-1] if said else case.outcome}")
+                flaky = "flaky, " if case.outcome is Outcome.FLAKY else ""
+                say(f"  {case.name}: {flaky}{said.splitlines()[0 if flaky else -1] if said else case.outcome}")
         # Why there is no complete result; or what a debugging option added.
         if report.output.strip() and (debugging or report.status != "ok"):
             say(f"  {report.output.strip().splitlines()[-1]}")
@@ -150,9 +151,12 @@ def _passed(label: Label, report: TestReport) -> str:
     return f"PASSED {label} ({many(report.count(Outcome.PASSED), 'test')})"
 
 
+_BAD = (Outcome.FAILED, Outcome.ERROR, Outcome.FLAKY)
+
+
 def _bad_cases(report: TestReport) -> str:
-    bad = report.count(Outcome.FAILED) + report.count(Outcome.ERROR)
-    return f"{bad} of {many(len(report.cases), 'test')}"
+    bad, flaky = sum(report.count(outcome) for outcome in _BAD), report.count(Outcome.FLAKY)
+    return f"{bad} of {many(len(report.cases), 'test')}" + (f", {flaky} of them flaky" if flaky else "")
 
 
 def report_dry_run(build: BuildResult, cost: Estimate | None, *, as_json: bool) -> ExitCode:

@@ -12,17 +12,15 @@ from zerorepo.label import Label
 from zerorepo.rule import Attrs, RuleContext, rule
 from zerorepo.target import TestReport
 from zerorepo_llm.ask import ask_code
-from zerorepo_rpg.assemble import closure_files, test_path
+from zerorepo_rpg.consensus import unsteady
 from zerorepo_rpg.gate import check_tests
-from zerorepo_rpg.plan_model import FeatureSet, FileLayout, FilePlan, ModuleInterfaces, ModuleSet, NodeInterface, Plan
+from zerorepo_rpg.plan_model import NodeInterface
 from zerorepo_rpg.providers import Node, NodeCode, NodeSpec, NodeTests
 from zerorepo_rpg.rules.asking import template
 from zerorepo_rpg.rules.by_hand import TESTS
 from zerorepo_rpg.rules.module_plan import show_node
-from zerorepo_sandbox import debug
-from zerorepo_sandbox.isolation import isolation, test_environment, test_limits, test_wheels
-from zerorepo_sandbox.run_tests import RunTests, TestRun
-from zerorepo_sandbox.settings import TierName
+from zerorepo_rpg.rules.proving import ProvingAttrs, SkeletonAttrs, pass_without_code, prove, prove_anew
+from zerorepo_sandbox.limits import Verdict
 
 
 class InterfaceAttrs(Attrs):
@@ -46,16 +44,6 @@ class AskingAttrs(Attrs):
     uses: tuple[Label, ...] = ()
     dependencies: tuple[str, ...] = ()
     permissions: tuple[str, ...] = ()
-
-
-class ProvingAttrs(Attrs):
-    """What a test run of a node needs: interfaces and code of everything that it uses, directly or not."""
-
-    interface: Label
-    closure_interfaces: tuple[Label, ...] = ()
-    closure_code: tuple[Label, ...] = ()
-    package: str
-    sandbox: TierName | None = None
 
 
 async def prompt_variables(ctx: RuleContext[Any]) -> tuple[NodeSpec, dict[str, object]]:
@@ -84,10 +72,32 @@ def describe(node: NodeInterface) -> str:
     return "\n".join(lines)
 
 
-@rule("node_tests", attrs=AskingAttrs, provides=[NodeTests], adopt=TESTS)
-async def node_tests(ctx: RuleContext[AskingAttrs]) -> NodeTests:
-    """Ask for the tests of a node, before its code exists."""
+class TestsAttrs(AskingAttrs, SkeletonAttrs):
+    """Attributes of ``node_tests``."""
+
+    __test__ = False
+
+
+@rule("node_tests", attrs=TestsAttrs, provides=[NodeTests], version=2, adopt=TESTS)
+async def node_tests(ctx: RuleContext[TestsAttrs]) -> NodeTests:
+    """Ask for the tests of a node, before its code exists; they must fail without it."""
     told, variables = await prompt_variables(ctx)
+    hollow: dict[str, tuple[str, ...]] = {}
+
+    async def proof(code: str) -> Sequence[str]:
+        report, hollow[code] = await pass_without_code(ctx, code)
+        if report is None:
+            return ()
+        if report.status == Verdict.NO_TESTS:
+            return ["pytest finds no test in it: write functions `def test_...()`"]
+        if report.passed:
+            name = told.interface.name
+            return [
+                f"All {len(hollow[code])} tests pass on a skeleton in which `{name}` has no code and only raises "
+                "`NotImplementedError`, so they prove nothing; assert what it returns, changes or raises"
+            ]
+        return ()
+
     source = await ask_code(
         ctx,
         template("tests.md"),
@@ -95,50 +105,9 @@ async def node_tests(ctx: RuleContext[AskingAttrs]) -> NodeTests:
         tier="strong",
         purpose=f"write the tests of {told.interface.name}",
         check=lambda code: check_tests(code, told.interface),
+        proof=proof,
     )
-    return NodeTests(source=source)
-
-
-def closure_plan(package: str, nodes: Sequence[NodeInterface]) -> Plan:
-    """A plan of these nodes alone: what is needed to put their files together."""
-    modules = sorted({node.module for node in nodes})
-    paths = {node.file: node.module for node in nodes}
-    files = tuple(FilePlan(path=path, module=module) for path, module in sorted(paths.items()))
-    return Plan(
-        features=FeatureSet(),
-        modules=ModuleSet(),
-        layout=FileLayout(package_name=package, files=files),
-        interfaces=tuple(
-            ModuleInterfaces(module=name, interfaces=tuple(node for node in nodes if node.module == name))
-            for name in modules
-        ),
-    )
-
-
-async def prove(ctx: RuleContext[Any], source: str, tests: str, *, accepted: bool = False) -> TestRun:
-    """Run a node's tests against its code and the real code of everything that it uses. ``ctx.attrs`` are ``ProvingAttrs``.
-
-    ``accepted``: this is the code that was settled on, so its world may be looked into.
-    """
-    interface = await ctx.provider(ctx.attrs.interface, NodeInterface)
-    used = await ctx.providers(ctx.attrs.closure_interfaces, NodeInterface)
-    code = await ctx.providers(ctx.attrs.closure_code, NodeCode)
-    bodies = {node.id: each.source for node, each in zip(used, code, strict=True)}
-    bodies[interface.id] = source
-    files = closure_files(closure_plan(ctx.attrs.package, [*used, interface]), bodies, set(bodies))
-    path = test_path(interface)
-    action = RunTests(
-        files={name: ctx.write(text.encode()) for name, text in sorted({**files, path: tests}.items())},
-        tests=(path,),
-        tier=await isolation(ctx, ctx.attrs.sandbox or ""),
-        environment=await test_environment(ctx, ctx.attrs.sandbox or ""),
-        wheels=await test_wheels(ctx),
-        limits=await test_limits(ctx),
-    )
-    if accepted:
-        return await debug.run_tests(ctx, action)
-    run: TestRun = await ctx.run(action)
-    return run
+    return NodeTests(source=source, hollow=hollow[source])
 
 
 class VerdictAttrs(ProvingAttrs):
@@ -147,7 +116,7 @@ class VerdictAttrs(ProvingAttrs):
     code: Label
 
 
-@rule("node_test", attrs=VerdictAttrs, provides=[TestReport], test=True)
+@rule("node_test", attrs=VerdictAttrs, provides=[TestReport], version=2, test=True)
 async def node_test(ctx: RuleContext[VerdictAttrs]) -> TestReport:
     """The verdict on a node as it was accepted, with the present code of everything that it uses."""
     code = await ctx.provider(ctx.attrs.code, NodeCode)
@@ -155,8 +124,10 @@ async def node_test(ctx: RuleContext[VerdictAttrs]) -> TestReport:
     if not all(each.passed for each in used):
         # Against broken code a verdict says nothing about this node.
         return TestReport(passed=False, status="not run", output=code.failure)
-    run = await prove(ctx, code.source, code.tests, accepted=True)
-    return run.report
+    if code.anew:
+        return (await prove_anew(ctx, code.source, code.tests)).report
+    doubtful = code.rounds > 0 or unsteady(code.source, code.tests)
+    return (await prove(ctx, code.source, code.tests, doubtful=doubtful, accepted=True)).report
 
 
 class NodeAttrs(Attrs):

@@ -39,7 +39,7 @@ class PlanAttrs(Attrs):
     features: Label
     modules: Label
     base_classes: Label
-    max_repairs: int = 4
+    max_repairs: int = 8
     integration: bool = False
     sandbox: TierName | None = None
 
@@ -128,18 +128,18 @@ def _declare_node(
         "dependencies": list(spec.dependencies),
         "permissions": [str(permission) for permission in spec.permissions],
     }
-    ctx.declare(node_label(ctx.label, node.id, ".tests"), "node_tests", asking)
-    proving = {
+    skeleton_of = {
         "interface": label(".interface"),
         "closure_interfaces": [label(".interface", each) for each in closure],
-        "closure_code": [label(".code", each) for each in closure],
         "package": plan.package_name,
         **({"sandbox": ctx.attrs.sandbox} if ctx.attrs.sandbox else {}),
     }
+    ctx.declare(node_label(ctx.label, node.id, ".tests"), "node_tests", {**asking, **skeleton_of})
+    proving = {**skeleton_of, "closure_code": [label(".code", each) for each in closure]}
     ctx.declare(
         node_label(ctx.label, node.id, ".code"),
         "node_code",
-        {**asking, **proving, "tests": label(".tests"), "max_repairs": ctx.attrs.max_repairs},
+        {**asking, **proving, "tests": label(".tests"), "plan": str(ctx.label), "max_repairs": ctx.attrs.max_repairs},
     )
     ctx.declare(node_label(ctx.label, node.id, ".test"), "node_test", {**proving, "code": label(".code")})
     ctx.declare(

@@ -16,6 +16,7 @@ from zerorepo_rpg.plan_model import Plan
 from zerorepo_rpg.project import project_files
 from zerorepo_rpg.providers import AssembledRepository, NodeCode
 from zerorepo_rpg.report import repository_report, to_html, to_markdown
+from zerorepo_rpg.rules.amend import Amended
 from zerorepo_rpg.rules.by_hand import assembled_adopt, origins
 from zerorepo_rpg.rules.plan import node_label
 from zerorepo_rpg.rules.staged_targets import staged_label
@@ -122,6 +123,7 @@ class WrittenAttrs(Attrs):
     assembled: Label
     suite: Label
     plan: Label
+    amended: Label | None = None
     folder: str
 
 
@@ -130,6 +132,8 @@ async def rpg_repository(ctx: RuleContext[WrittenAttrs]) -> list[Provider]:
     """Write the repository out, with the report on its tests and coverage."""
     repository = await ctx.provider(ctx.attrs.assembled, AssembledRepository)
     plan = await ctx.provider(ctx.attrs.plan, Plan)
+    if ctx.attrs.amended is not None:
+        await ctx.provider(ctx.attrs.amended, Amended)
     report = await ctx.provider(ctx.attrs.suite, TestReport)
     suite = await ctx.provider(ctx.attrs.suite, SuiteResult)
     for path, digest in repository.files.items():
@@ -159,7 +163,7 @@ class RepositoryAttrs(Attrs):
     """The plan's lock file, relative to the target's package."""
     folder: str = ""
     """Where the repository lands below the output folder; default: the target's package and name."""
-    max_repairs: int = 4
+    max_repairs: int = 8
     """How often the code or the tests of a node are mended before it counts as failed."""
     integration: bool = False
     """Whether integration tests (of each data flow, of each module) and smoke tests of the whole are written, too."""
@@ -203,6 +207,7 @@ def repository(label: Label, attrs: RepositoryAttrs) -> Sequence[tuple[Label, st
             (stage("smoke_test"), "smoke_test", {**asking, "tests": str(stage("smoke_tests"))}),
         ]
         assembling |= {"integration": True, "smoke": str(stage("smoke_test"))}
+    whole["amended"] = str(stage("amended"))
     return [
         (stage("spec"), "rpg_spec", {"src": f"//:{attrs.spec}"}),
         (stage("lock"), "rpg_lock", {"path": lock_path}),
@@ -214,5 +219,6 @@ def repository(label: Label, attrs: RepositoryAttrs) -> Sequence[tuple[Label, st
         *smoke,
         (stage("assembled"), "rpg_assemble", assembling),
         (stage("suite"), "rpg_suite", {"assembled": whole["assembled"], **reading, **isolated}),
+        (stage("amended"), "rpg_amend", {"plan": whole["plan"], "lock_path": lock_path}),
         (label, "rpg_repository", {**whole, "folder": attrs.folder or label.path, "tags": list(attrs.tags)}),
     ]

@@ -171,7 +171,9 @@ def run(request: Mapping[str, Any], report_fd: int, secret: str, apart_fd: int |
     recorder = Recorder(send, secret, int(request["seed"]), tripwire.changed if tripwire else str)
     if link is not None:
         recorder.before_imports = lambda: apart.take_over_imports(link, request["apart"])
-    args = ["-q", "-c", "/dev/null", f"--rootdir={work}", f"--basetemp={request['tmp']}/t", "--tb=short", "--color=no"]
+    args = ["-q", "-c", "/dev/null", f"--rootdir={work}", f"--basetemp={request['tmp']}/t", "--color=no"]
+    # For a short traceback pytest parses the whole file of each test that fails, which takes longer than the tests.
+    args += ["--tb=line" if request.get("brief") else "--tb=short"]
     args += ["--continue-on-collection-errors", *(f"-pno:{name}" for name in _PLUGINS_OFF)]
     if not request["capture"]:
         args.append("-s")
