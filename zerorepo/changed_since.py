@@ -1,4 +1,4 @@
-"""What differs from a revision of git: files of the workspace, and declarations in its build files. Knows nothing of queries."""
+"""What differs from a revision of git: files, declarations in build files, settings. Knows nothing of queries."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import tomli
+from pydantic import ValidationError
 
+from zerorepo.action_key import manifest
 from zerorepo.errors import UsageError
 from zerorepo.tomlfile import TomlFile
+from zerorepo.workspace import CONFIG_NAME, Workspace
 
 
 def changed_files(root: Path, revision: str) -> set[str]:
@@ -41,13 +44,39 @@ def changed_tables(root: Path, revision: str, path: str) -> Iterator[str]:
         now = TomlFile.load(root / path, path)
     except UsageError:
         return  # gone, or wrong, which the graph says
-    try:
-        before = _tables(tomli.loads(_git(root, "show", f"{revision}:./{path}").decode()))
-    except (subprocess.CalledProcessError, UnicodeDecodeError, tomli.TOMLDecodeError):
-        before = []
+    before = _tables(_data_of(root, revision, path))
     for index, table in enumerate(_tables(now.data)):
         if table not in before:
             yield now.where("target", "", index)
+
+
+def changed_settings(workspace: Workspace, revision: str) -> set[str]:
+    """Sections of ``zerorepo.toml`` that say something else than in the revision, with what they mean by default counted in."""
+    before, now = _data_of(workspace.root, revision, CONFIG_NAME), workspace.config.data
+    asked = [name for name in workspace.registry.section_names if before.get(name) != now.get(name)]
+    return {
+        name
+        for name in asked
+        if _meaning(workspace, name, before.get(name, {})) != _meaning(workspace, name, now.get(name, {}))
+    }
+
+
+def _meaning(workspace: Workspace, section: str, body: Any) -> Mapping[str, str] | None:
+    """What of a section rules take for the same; None for one that is wrong."""
+    model = workspace.registry.settings_model(section)
+    assert model is not None
+    try:
+        return manifest(model.model_validate(body), workspace.cache.digest)
+    except ValidationError:
+        return None
+
+
+def _data_of(root: Path, revision: str, path: str) -> Mapping[str, Any]:
+    """A TOML file as of the revision; empty when there was none that could be read."""
+    try:
+        return tomli.loads(_git(root, "show", f"{revision}:./{path}").decode())
+    except (subprocess.CalledProcessError, UnicodeDecodeError, tomli.TOMLDecodeError):
+        return {}
 
 
 def _tables(data: Mapping[str, Any]) -> list[Any]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # (files), a package part may not be "." or "..".
 _NAME = re.compile(r"[\w!%\-@^_\"#$&'()*+,;<=>?\[\]{|}~/. ]+")
 _PACKAGE = re.compile(r"[\w!\"#$%&'()*+,\-.;<=>?@\[\]^_`{|}~/ ]*")
+# What nearly every label is; nothing that it takes needs another look.
+_PLAIN = re.compile(r"//((?:[A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+|):([A-Za-z0-9_-][A-Za-z0-9_.-]*)")
 
 
 class Label(NamedTuple):
@@ -88,6 +90,8 @@ def check_name(name: str, text: str) -> str:
 @lru_cache(maxsize=65536)
 def parse_label(text: str, package: str = "") -> Label:
     """Parse a label; ``:name`` and ``name`` are relative to ``package``. UsageError when it is not one."""
+    if plain := _PLAIN.fullmatch(text):
+        return Label(plain[1], plain[2])
     if text.startswith("//"):
         pkg, colon, name = text[2:].partition(":")
         check_package(pkg, text)

@@ -6,7 +6,7 @@ Opens the engine for a dry run, which changes nothing. Knows nothing of the quer
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -17,14 +17,33 @@ from zerorepo.target_graph import expand_known
 from zerorepo.workspace import Workspace
 
 
-def stale(workspace: Workspace, labels: Sequence[str]) -> set[str]:
-    """Those that a build of ``labels`` would run or might have to: they, or what they wait for, have another input than before."""
+def stale(workspace: Workspace, labels: Sequence[str]) -> tuple[set[str], set[str]]:
+    """Those that a build of ``labels`` would not find up to date, and which of them only wait for others that it would run.
 
-    async def work() -> set[str]:
+    The second ones may be spared, when what they wait for turns out as before.
+    """
+
+    async def work() -> tuple[set[str], set[str]]:
         async with Engine(workspace, BuildOptions(dry_run=True)) as engine:
             wanted = await _known(engine, labels)
             result = await engine.collect(wanted)
-            return {str(label) for label in wanted if label not in result.built}
+            waiting = {str(label) for label in wanted if label in result.skipped}
+            return {str(label) for label in wanted if label not in result.built}, waiting
+
+    return asyncio.run(work())
+
+
+def asked_for(workspace: Workspace, labels: Sequence[str], sections: Collection[str]) -> set[str]:
+    """Those whose last build asked for one of these sections of the settings."""
+
+    async def work() -> set[str]:
+        async with Engine(workspace, BuildOptions(dry_run=True)) as engine:
+            lasts = {text: engine.traces.last(parse_label(text)) for text in labels}
+            return {
+                text
+                for text, last in lasts.items()
+                if last and any(kind == "setting" and name in sections for kind, name, _ in last.requests)
+            }
 
     return asyncio.run(work())
 

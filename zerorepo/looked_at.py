@@ -91,8 +91,24 @@ class Look:
             _environment(engine.workspace),
         )
 
-    def of_graph(self, engine: Engine) -> LookedAt | None:
-        """What the target graph was made from: as for a build, and all that builds remember. None when that cannot be told."""
+    def of_code(self, engine: Engine, known: Iterable[str]) -> tuple[list[str], list[snapshot.Chunk]] | None:
+        """What decides the meaning of build files: loaded code, what was ``known`` as such before, and where more may be found.
+
+        None when its state cannot be told.
+        """
+        states, root = States(str(engine.workspace.root)), engine.workspace.root
+        paths = sorted({*known, *_code(root, engine), *_search_path(root)})
+        try:
+            states.take(paths, self._process_ns)
+        except (OSError, Unsettled):
+            return None
+        return paths, states.packed()
+
+    def of_graph(self, engine: Engine, code: Iterable[str] = ()) -> LookedAt | None:
+        """What the target graph was made from: as for a build, ``code`` of earlier processes, and all that builds remember.
+
+        None when that cannot be told.
+        """
         jobs = list(engine.scheduler.jobs())
         if self._names is None or any(job.error and not isinstance(job.error, _WAITS) for job in jobs):
             return None
@@ -102,6 +118,7 @@ class Look:
         states = States(str(engine.workspace.root))
         try:
             absent = self._take(states, engine, built)
+            states.take(code, self._process_ns)
             for folder in (engine.shared.folder, engine.local.folder):
                 if not folder.exists():
                     absent.append(os.fsencode(folder))

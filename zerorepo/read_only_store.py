@@ -12,7 +12,7 @@ from pathlib import Path
 from diskcache.core import DBNAME
 
 from zerorepo.journal import UnknownFormat, pending
-from zerorepo.rows import GET, SCHEMA_KEY, SCHEMA_VERSION, BytesDisk, Report, newer, refuse_newer
+from zerorepo.rows import GET, SCHEMA_KEY, SCHEMA_VERSION, STAMPS, BytesDisk, Report, after, newer, refuse_newer
 from zerorepo.salvage import check_sum
 from zerorepo.store import MARK, Store
 
@@ -99,6 +99,18 @@ class ReadOnlyStore(Store):
         found = {bytes(row[0]) for row in rows if self._added.get(bytes(row[0]), b"") is not None}
         found |= {key for key, value in self._added.items() if value is not None}
         return sorted(key for key in found if key.startswith(prefix) and not key.startswith(b"zerorepo-"))
+
+    def stamps(self, prefix: bytes) -> dict[bytes, tuple[object, ...]]:
+        rows = []
+        with contextlib.suppress(sqlite3.DatabaseError):
+            rows = self._db.execute(STAMPS, (prefix, after(prefix))).fetchall() if self._db else []
+        found: dict[bytes, tuple[object, ...]] = {row[0]: row[1:] for row in rows}
+        for key, value in self._added.items():
+            if key.startswith(prefix):
+                found.pop(key, None)
+                if value is not None:
+                    found[key] = (value,)
+        return found
 
     def size(self) -> int:
         with contextlib.suppress(OSError):

@@ -44,7 +44,7 @@ class MadeFrom:
 
 def load(root: str, overrides: tuple[str, ...]) -> TargetGraph | None:
     """The graph that a query of this workspace kept, when nothing that it was made from has changed."""
-    key = _key(root, overrides)
+    key = key_of(root, overrides)
     cwd = os.getcwd()
     try:
         with open(_path(root, key), "rb") as file:
@@ -70,27 +70,32 @@ def make_room(root: str) -> None:
 
 def save(root: str, overrides: tuple[str, ...], known: TargetGraph, made_from: MadeFrom) -> None:
     """Keep a graph for the next query. What cannot be written is no loss."""
-    key = _key(root, overrides)
+    key = key_of(root, overrides)
     state = (made_from.chunks, made_from.absent, made_from.kept, made_from.environment)
     with contextlib.suppress(OSError, ValueError):
         body: Any = (key, state, list(known.unknown), pack(known.graph))
         data = marshal.dumps(body, 2)
-        scratch = f"{root}/{FOLDER}/.{os.getpid()}"
-        # Attributes may be more private than the workspace's other state.
-        with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(snapshot.checksum(data))
-            file.write(data)
-        os.replace(scratch, _path(root, key))
-        _remove_oldest(Path(root, FOLDER))
+        write_private(f"{root}/{FOLDER}/.{os.getpid()}", _path(root, key), data)
+        remove_oldest(Path(root, FOLDER))
 
 
-def _remove_oldest(folder: Path) -> None:
+def write_private(scratch: str, path: str, data: bytes) -> None:
+    """Write bytes and their checksum for the user alone: attributes may be more private than the workspace's other state."""
+    with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(snapshot.checksum(data))
+        file.write(data)
+    os.replace(scratch, path)
+
+
+def remove_oldest(folder: Path) -> None:
+    """Leave the ``MOST`` latest files of a folder of what was kept."""
     files = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns)
     for path in files[:-MOST]:
         path.unlink(missing_ok=True)
 
 
-def _key(root: str, overrides: tuple[str, ...]) -> bytes:
+def key_of(root: str, overrides: tuple[str, ...]) -> bytes:
+    """What decides, beside files, which graph a workspace has: versions, the interpreter, where modules are found, options."""
     # With ``python -m`` modules and plugins are also found in the working folder.
     here = os.getcwd() if not sys.flags.safe_path and sys.path[:1] == [os.getcwd()] else ""
     shown = (str(FORMAT), __version__, sys.version, sys.executable, here, root, *overrides)

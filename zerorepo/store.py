@@ -18,7 +18,7 @@ import diskcache
 
 from zerorepo.errors import EnvironmentFailure
 from zerorepo.journal import Journal, UnknownFormat, abandoned, journals, pending
-from zerorepo.rows import GENERATION, SCHEMA_KEY, SCHEMA_VERSION, Report, Rows, after, newer
+from zerorepo.rows import GENERATION, SCHEMA_KEY, SCHEMA_VERSION, STAMPS, Report, Rows, after, newer
 
 MARK = b"zerorepo-journal:"
 _BATCH_ROWS = 500
@@ -127,6 +127,11 @@ class Store(Rows):
         self.flush()
         rows = self._rows("SELECT key FROM Cache WHERE key >= ? AND key < ? ORDER BY key", (prefix, after(prefix)))
         return [key for row in rows if not (key := bytes(row[0])).startswith(b"zerorepo-")]
+
+    def stamps(self, prefix: bytes) -> dict[bytes, tuple[object, ...]]:
+        """For every key that starts with ``prefix`` plain values that are others when something else has been put since."""
+        self.flush()
+        return {bytes(row[0]): tuple(row[1:]) for row in self._rows(STAMPS, (prefix, after(prefix)))}
 
     def size(self) -> int:
         """Bytes on disk: pages of the database that hold something, and the files that rows stand for."""

@@ -6,7 +6,7 @@ built. Knows nothing of traces or of running anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -113,12 +113,13 @@ class TargetTable:
         self._static: dict[str, dict[Label, Target]] = {}
         self._packages: list[str] | None = None
         self._expanded: dict[str, dict[Label, Target]] = {}
+        self._expanding: Sequence[Label] | None = None
         self.broken: dict[str, UsageError] = {}
         """Packages whose build file is wrong, for a table that is told to ``tolerate`` them: they declare nothing."""
 
-    def tolerate(self) -> None:
-        """Read every package now, and pass over those whose build file is wrong."""
-        for package in self.packages:
+    def tolerate(self, packages: Iterable[str] | None = None) -> None:
+        """Read these packages (default: every one) now, and pass over those whose build file is wrong."""
+        for package in self.packages if packages is None else packages:
             try:
                 self._package(package)
             except UsageError as error:
@@ -148,10 +149,28 @@ class TargetTable:
         """Every target that a build file declares, by package, in file order."""
         return [target for package in self.packages for target in self._package(package).values()]
 
+    def static_of(self, package: str) -> list[Target]:
+        """Those of one package."""
+        return list(self._package(package).values())
+
     def all(self) -> list[Target]:
         """Every static target and every one expanded so far."""
-        expanded = [target for targets in self._expanded.values() for target in targets.values()]
-        return [*self.static(), *expanded]
+        return [*self.static(), *self.expanded()]
+
+    def expanded(self) -> list[Target]:
+        """Every target that an expansion declared so far."""
+        return [target for targets in self._expanded.values() for target in targets.values()]
+
+    def know_expanding(self, static: Sequence[Label]) -> None:
+        """Be told, by whoever has kept it, which static targets expand, so that not every build file is read for these."""
+        self._expanding = static
+
+    def expanding(self) -> list[Target]:
+        """Targets known so far whose rule may declare targets, those of build files first."""
+        static = (
+            self.static() if self._expanding is None else [t for label in self._expanding if (t := self.get(label))]
+        )
+        return [target for target in (*static, *self.expanded()) if target.rule.expands]
 
     def expand(self, by: Label, decls: Iterable[TargetDecl]) -> list[Target]:
         """Add the targets that an expansion declares, all or none. UsageError when one is declared already."""
@@ -183,7 +202,7 @@ class TargetTable:
             above = not other or package == other or package.startswith(other + "/")
             return above or (below and (not package or other.startswith(package + "/")))
 
-        found = [target for target in self.all() if target.rule.expands and near(target.label.package)]
+        found = [target for target in self.expanding() if near(target.label.package)]
         return sorted(found, key=lambda target: -len(target.label.package))
 
     def unknown(self, label: Label, *, where: str | None = None, asked_by: str | None = None) -> UsageError:

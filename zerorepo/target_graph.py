@@ -8,9 +8,10 @@ the query language, nor of where a graph is kept.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 
 from zerorepo.buildfile import BUILD_NAME
+from zerorepo.declarations import EXPANDED, Asked, Declaration, Details, Kept, asked, declaration, declarations
 from zerorepo.engine import Engine
 from zerorepo.label import Label, parse_label
 from zerorepo.query.builder import GraphBuilder
@@ -18,51 +19,113 @@ from zerorepo.saved_graph import TargetGraph
 from zerorepo.table import Target
 from zerorepo.workspace import CONFIG_NAME
 
+_NOTHING: Asked = ([], [], [])
 
-async def target_graph(engine: Engine) -> TargetGraph:
-    """The graph of a workspace. ``engine`` must be in dry-run mode."""
-    engine.table.tolerate()
+
+async def target_graph(engine: Engine, kept: Kept | None = None) -> TargetGraph:
+    """The graph of a workspace. ``engine`` must be in dry-run mode. What is ``kept`` is used, and brought up to date."""
+    kept = kept or Kept()
+    declared = declarations(engine, kept)
     unknown = await expand_known(engine)
-    builder = GraphBuilder()
-    targets = engine.table.all()
-    names = {*engine.table.packages, *(target.label.package for target in targets)}
-    taken = {target.label for target in targets}
+    expanded = {target.label: target for target in engine.table.expanded()}
+    declared = {**declared, EXPANDED: [declaration(engine, target) for target in expanded.values()]}
+    rows = [row for found in declared.values() for row in found]
+    names = {*engine.table.packages, *(label.package for label in expanded)}
+    graph = _Assembly(engine, names, unknown, {row[0] for row in rows}, {str(t.label): t for t in expanded.values()})
     for package in sorted(names):
         broken = engine.table.broken.get(package)
-        build_file = _build_file(engine, package)
-        builder.add_package(package, build_file=build_file, error=broken.render() if broken else None)
-    files: dict[str, Label] = {}
-    outs: set[str] = set()
-    for target in targets:
-        references: dict[str, list[str]] = {}
-        for attribute, labels, paths in _edges(engine, target):
-            inside = {str(label): label for label in (file_label(path, names) for path in paths)}
-            files.update(inside)
-            known = [str(label) for label in labels if label in taken or not _may_be_declared(label, unknown)]
-            references[attribute] = [*known, *inside]
-        made = [_out_label(target, path) for path in _outputs(engine, target)]
-        own = [str(label) for label in made if label not in taken and str(label) not in outs]
-        outs.update(own)
-        builder.add_target(
-            str(target.label),
-            target.rule.name,
-            references,
-            outs=own,
-            attrs=lambda target=target: target.attrs.model_dump(mode="json"),  # type: ignore[misc]
-            location=target.where,
-            tags=target.attrs.tags,
-            is_test=target.rule.test,
+        graph.builder.add_package(
+            package, build_file=_build_file(engine, package), error=broken.render() if broken else None
         )
-    for text, label in files.items():
-        if text not in outs and label not in taken and label.name not in (BUILD_NAME, CONFIG_NAME):
-            builder.add_source_file(text, location=label.path)
-    return TargetGraph(builder.freeze(), tuple(sorted(str(label) for label in unknown)))
+    graph.add(rows, asked(engine, declared, kept))
+    return graph.finish()
+
+
+class _Assembly:
+    """Joins declarations and last builds to a graph."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        packages: set[str],
+        unknown: set[Label],
+        taken: set[str],
+        expanded: Mapping[str, Target],
+    ) -> None:
+        self.builder = GraphBuilder()
+        self._engine = engine
+        self._packages = packages
+        self._unknown = unknown
+        self._taken = taken
+        self._expanded = expanded
+        self._files: dict[str, str] = {}
+        """Label of each file to its path."""
+        self._labels: dict[str, str] = {}
+        """The other way round."""
+        self._outs: set[str] = set()
+
+    def add(self, rows: Iterable[Declaration], last: Mapping[str, Asked]) -> None:
+        """Add targets, with what their last builds say of them."""
+        added: dict[str, Details] = {}
+        expanded, unknown = self._expanded, self._unknown
+        for label, details, paths, _, _ in rows:
+            asked = last.get(label, _NOTHING)
+            if paths or unknown or asked is not _NOTHING or label in expanded:
+                details = self._joined(label, details, paths, asked)
+            added[label] = details
+        self.builder.add_rows(added)
+
+    def finish(self) -> TargetGraph:
+        """The graph of what was added."""
+        for label, path in self._files.items():
+            name = path.rpartition("/")[2]
+            if label not in self._outs and label not in self._taken and name not in (BUILD_NAME, CONFIG_NAME):
+                self.builder.add_source_file(label, location=path)
+        return TargetGraph(self.builder.freeze(), tuple(sorted(str(label) for label in self._unknown)))
+
+    def _joined(self, label: str, details: Details, paths: Mapping[str, list[str]], last: Asked) -> Details:
+        references: dict[str, list[str]] = {}
+        known = {label}
+        for name, labels in details[5].items():
+            files = _expand_globs(self._engine, paths.get(name, ()))
+            known.update(labels, files)
+            references[name] = [*self._declared(labels), *self._file_labels(files)]
+        target = self._expanded.get(label)
+        if target is not None and (by := str(target.declared_by)) not in known:
+            known.add(by)
+            references["$declared_by"] = self._declared([by])  # what it is depends on what that expansion says
+        labels = self._declared([each for each in last[0] if each not in known])
+        files = self._file_labels([each for each in last[1] if each not in known])
+        if labels or files:
+            references["$asked"] = [*labels, *files]
+        if own := [each for each in last[2] if each not in self._taken and each not in self._outs]:
+            self._outs.update(own)
+            references["outs"] = own
+        return (*details[:5], references, None)
+
+    def _declared(self, labels: list[str]) -> list[str]:
+        """Those that exist, or that cannot be what an expansion declares that is not built."""
+        if not self._unknown:
+            return labels
+        return [
+            each for each in labels if each in self._taken or not _may_be_declared(parse_label(each), self._unknown)
+        ]
+
+    def _file_labels(self, paths: Iterable[str]) -> list[str]:
+        found: dict[str, None] = {}
+        for path in paths:
+            label = self._labels.get(path)
+            if label is None:
+                label = self._labels[path] = str(file_label(path, self._packages))
+                self._files[label] = path
+            found[label] = None
+        return list(found)
 
 
 async def expand_known(engine: Engine) -> set[Label]:
     """Declare what up-to-date expansions declare; returns the others."""
     asked: set[Label] = set()
-    while todo := [t.label for t in engine.table.all() if t.rule.expands and t.label not in asked]:
+    while todo := [target.label for target in engine.table.expanding() if target.label not in asked]:
         asked.update(todo)
         await asyncio.gather(*(engine.scheduler.demand(label) for label in todo), return_exceptions=True)
     failed = {job.key for job in engine.scheduler.jobs() if job.error is not None}
@@ -77,46 +140,11 @@ def _may_be_declared(label: Label, unknown: Iterable[Label]) -> bool:
     )
 
 
-def _edges(engine: Engine, target: Target) -> Iterator[tuple[str, list[Label], list[str]]]:
-    """What a target depends on: the attribute, labels in it, and source paths. A dollar sign marks what no attribute says."""
-    known: set[Label | str] = {target.label}
-    for name, values in target.references().items():
-        labels = list(dict.fromkeys(each for each in values if isinstance(each, Label) and each != target.label))
-        paths = list(
-            dict.fromkeys(_expand_globs(engine, [str(each) for each in values if not isinstance(each, Label)]))
-        )
-        known.update(labels, paths)
-        yield name, labels, paths
-    if target.declared_by is not None and target.declared_by not in known:
-        known.add(target.declared_by)
-        yield "$declared_by", [target.declared_by], []  # what it is depends on what that expansion says
-    last = engine.traces.last(target.label)
-    if last is not None and last.identity == str(engine.identity(target)):
-        asked = [parse_label(name.rpartition(" ")[0]) for kind, name, _ in last.requests if kind == "provider"]
-        read = [name for kind, name, _ in last.requests if kind == "source"]
-        labels = [label for label in dict.fromkeys(asked) if label not in known]
-        paths = [path for path in dict.fromkeys(read) if path not in known]
-        if labels or paths:
-            yield "$asked", labels, paths
-
-
-def _expand_globs(engine: Engine, paths: list[str]) -> list[str]:
-    found: list[str] = []
+def _expand_globs(engine: Engine, paths: Iterable[str]) -> list[str]:
+    found: dict[str, None] = {}
     for path in paths:
-        found += engine.sources.glob([path], []) if "*" in path or "?" in path else [path]
-    return found
-
-
-def _outputs(engine: Engine, target: Target) -> list[str]:
-    last = engine.traces.last(target.label)
-    return list(last.outputs) if last else []
-
-
-def _out_label(target: Target, path: str) -> Label:
-    package = target.label.package
-    if package and path.startswith(package + "/"):
-        return Label(package, path[len(package) + 1 :])
-    return Label("", path)
+        found.update(dict.fromkeys(engine.sources.glob([path], []) if "*" in path or "?" in path else [path]))
+    return list(found)
 
 
 def file_label(path: str, packages: Iterable[str]) -> Label:

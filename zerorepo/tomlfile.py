@@ -15,6 +15,10 @@ from zerorepo.errors import UsageError, did_you_mean
 
 _HEADER = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(#.*)?$")
 _TOKEN = re.compile(r"""\"\"\"|'''|"(?:\\.|[^"\\])*"|'[^']*'|[\[\]{}]|#.*""")
+_WHOLE = re.compile(
+    r"""\s*[A-Za-z0-9_-]+\s*=\s*(?:"[^"\\]*"(?!")|[0-9A-Za-z.+-]+|\[\s*(?:"[^"\\]*"(?!")\s*(?:,\s*|(?=\])))*\])\s*$"""
+)
+"""A line that opens nothing: a key with a word, a plain string, or an array of these. Most lines are so."""
 _KEY = re.compile(r"""\s*("?[A-Za-z0-9_\-. ]+"?)\s*=""")
 
 KEPT: dict[Path, str | None] = {}
@@ -107,6 +111,8 @@ def _index(text: str) -> dict[tuple[str, int, str], int]:
             continue
         if not inside and (key := _KEY.match(line)):
             lines.setdefault((table, index, key[1].strip().strip('"')), number)
+            if _WHOLE.match(line):
+                continue
         fence, depth = _follow(line, fence, depth)
     return lines
 

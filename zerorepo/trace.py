@@ -191,6 +191,10 @@ class TraceStore:
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
 
+    def last_stamps(self) -> dict[str, tuple[object, ...]]:
+        """For each label that was ever built here plain values that are others when it has been built since."""
+        return {key[1:].decode(): stamp for key, stamp in self._local.stamps(b"l").items()}
+
     def failures(self) -> set[str]:
         """Labels whose last build failed in this workspace."""
         return {key[1:].decode() for key in self._local.keys(b"x")}

@@ -72,7 +72,15 @@ class _Asked:
     def stale(self, context: QueryContext, arguments: Arguments) -> Nodes:
         from zerorepo.last_builds import stale
 
-        return _chosen(context, arguments.nodes(0), lambda labels: stale(self.workspace, labels))
+        def choose(labels: list[str]) -> set[str]:
+            found, waiting = stale(self.workspace, labels)
+            if waiting:
+                context.messages.append(
+                    f"note: {len(waiting)} of {len(found)} may be spared, if what they wait for turns out as before"
+                )
+            return found
+
+        return _chosen(context, arguments.nodes(0), choose)
 
     def failed(self, context: QueryContext, arguments: Arguments) -> Nodes:
         from zerorepo.last_builds import failed
@@ -80,7 +88,8 @@ class _Asked:
         return _chosen(context, arguments.nodes(0), lambda labels: failed(self.workspace, labels))
 
     def changed_since(self, context: QueryContext, arguments: Arguments) -> Nodes:
-        from zerorepo.changed_since import changed_files, changed_tables
+        from zerorepo.changed_since import changed_files, changed_settings, changed_tables
+        from zerorepo.last_builds import asked_for
 
         revision, graph = arguments.word(0), context.graph
         root = self.workspace.root
@@ -91,7 +100,10 @@ class _Asked:
         nodes = {node for path in files if (node := find_path(graph, path)) is not None}
         build_files = {path for path in files if _declares(graph, path)}
         places = {place for path in build_files for place in changed_tables(root, revision, path)}
-        return nodes | {node for node in graph.rules if places and graph.infos[node].location in places}
+        found = nodes | {node for node in graph.rules if places and graph.infos[node].location in places}
+        if CONFIG_NAME in files and (sections := changed_settings(self.workspace, revision)):
+            found |= _chosen(context, graph.rules, lambda labels: asked_for(self.workspace, labels, sections))
+        return found
 
     def owner_of(self, context: QueryContext, arguments: Arguments) -> Nodes:
         text, graph = arguments.word(0), context.graph

@@ -74,6 +74,19 @@ def test_stale_is_what_a_build_would_run_and_what_waits_for_it(ws: Command) -> N
     assert labels(ws, "stale(//...) ^ //sub/...") == ["//sub:own"]
 
 
+def test_stale_agrees_with_a_dry_run(ws: Command) -> None:
+    assert ws("build", "//...").code == 0
+    for path, text in (("a.txt", "other"), ("plan.txt", "one b.txt\n"), ("verdict.txt", "bad")):
+        ws.write(path, text)
+        for patterns in ("//...", "//:high"):
+            would = ws("build", patterns, "--dry-run", "--json").json()
+            answer = ws("query", f"stale({patterns})")
+            wanted = set(labels(ws, patterns))
+            assert set(answer.out.split()) == {*would["would_run"], *would["may_run"]} & wanted
+            waiting = len(set(would["may_run"]) & wanted)
+            assert (f"note: {waiting} of " in answer.err) == bool(waiting)
+
+
 def test_failed_is_what_failed_last_until_it_is_well(ws: Command) -> None:
     ws.write("b.txt", "!fail")
     ws.write("verdict.txt", "bad")
@@ -109,6 +122,20 @@ def test_changed_since_names_files_and_changed_declarations(ws: Command) -> None
     assert labels(ws, "changed_since(HEAD)") == ["//sub:BUILD.toml", "//sub:own"]
     wrong = ws("query", "//:low + changed_since('--output=x')")
     assert (wrong.code, wrong.err.splitlines()[2].index("^")) == (7, 2 + 23)
+
+
+def test_changed_since_names_who_asked_for_changed_settings(ws: Command) -> None:
+    asking = '\n[[target]]\nname = "asking"\nrule = "ask"\nsection = true\n'
+    ws.write("zerorepo.toml", '[workspace]\nplugins = ["toy_rules"]\n\n[toy]\ngreeting = "a"\n' + TARGETS + asking)
+    git(ws, "init", "-q")
+    git(ws, "add", "-A")
+    git(ws, "commit", "-qm", "first")
+    assert ws("build", "//:asking", "//:low").code == 0
+    text = (ws.root / "zerorepo.toml").read_text()
+    ws.write("zerorepo.toml", text.replace('greeting = "a"', 'greeting = "b"'))
+    assert labels(ws, "kind(rule, changed_since(HEAD))") == ["//:asking"]
+    ws.write("zerorepo.toml", text.replace('greeting = "a"', 'greeting = "a"  # the same'))
+    assert labels(ws, "kind(rule, changed_since(HEAD))") == []
 
 
 def test_owner_of_a_file_is_who_reads_makes_or_is_declared_in_it(ws: Command) -> None:

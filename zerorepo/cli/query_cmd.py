@@ -118,13 +118,14 @@ def _new_graph() -> TargetGraph:
     import contextlib
     import gc
 
+    from zerorepo import declarations
     from zerorepo.cli.build_cmd import interruptible
     from zerorepo.engine import BuildOptions, Engine
     from zerorepo.looked_at import Look
     from zerorepo.target_graph import target_graph
     from zerorepo.workspace import find_root
 
-    gc.set_threshold(100_000, 50, 50)  # many objects, nearly all of which stay
+    gc.disable()  # many objects, nearly all of which stay; this process ends soon
     look = Look(find_root(start_folder()), GLOBALS.began_ns)
     workspace = load_workspace()
     root = str(workspace.root)
@@ -132,13 +133,17 @@ def _new_graph() -> TargetGraph:
     async def work() -> TargetGraph:
         look.begin()
         async with Engine(workspace, BuildOptions(dry_run=True)) as engine:
-            known = await target_graph(engine)
-            if not engine.table.broken:
-                with contextlib.suppress(OSError):
-                    make_room(root)
-                    if (found := look.of_graph(engine)) is not None:
-                        state = MadeFrom(found.chunks, found.absent, found.kept, found.environment)
-                        save(root, GLOBALS.overrides, known, state)
+            kept = declarations.load(workspace, GLOBALS.overrides)
+            before = kept.code
+            known = await target_graph(engine, kept)
+            with contextlib.suppress(OSError):
+                make_room(root)
+                if kept.changed and (code := look.of_code(engine, before)) is not None:
+                    kept.code = code[0]
+                    declarations.save(workspace, GLOBALS.overrides, kept, code[1])
+                if not engine.table.broken and (found := look.of_graph(engine, kept.code)) is not None:
+                    state = MadeFrom(found.chunks, found.absent, found.kept, found.environment)
+                    save(root, GLOBALS.overrides, known, state)
             return known
 
     return interruptible(work())

@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from zerorepo.query.details import Details
 
 Nodes: TypeAlias = AbstractSet[int]
 Adjacency: TypeAlias = Sequence[tuple[int, ...]]
@@ -75,7 +78,7 @@ class QueryGraph:
     def __init__(
         self,
         labels: Sequence[str],
-        infos: Sequence[NodeInfo],
+        infos: Details,
         forward: Adjacency | Callable[[], Adjacency],
         packages: Mapping[str, PackageInfo],
         *,
@@ -171,8 +174,8 @@ class QueryGraph:
         if self._by_kind is not None:
             return self._by_kind()
         groups: dict[str, list[int]] = {}
-        for node, info in enumerate(self.infos):
-            groups.setdefault(info.kind, []).append(node)
+        for node, row in enumerate(self.infos.rows):
+            groups.setdefault(row[0], []).append(node)
         return {kind: frozenset(nodes) for kind, nodes in groups.items()}
 
     @cached_property

@@ -1,0 +1,59 @@
+"""What nodes are, as plain rows, made into ``NodeInfo`` for those that somebody asks about. Knows nothing of edges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, overload
+
+from zerorepo.query.graph import NodeInfo
+
+Row: TypeAlias = tuple[Any, ...]
+"""The fields of a ``NodeInfo``, in their order."""
+
+
+class Details(Sequence[NodeInfo]):
+    """The details of each node. ``rows`` may be a function that finds them when first needed."""
+
+    def __init__(self, size: int, rows: Sequence[Row] | Callable[[], Sequence[Row]]) -> None:
+        self._size = size
+        self._given = rows
+        self._rows: Sequence[Row] | None = None
+        self._made: dict[int, NodeInfo] = {}
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """One for each node."""
+        if self._rows is None:
+            self._rows = self._given() if callable(self._given) else self._given
+        return self._rows
+
+    def __len__(self) -> int:
+        return self._size
+
+    @overload
+    def __getitem__(self, node: int) -> NodeInfo: ...
+    @overload
+    def __getitem__(self, node: slice) -> list[NodeInfo]: ...
+    def __getitem__(self, node: int | slice) -> NodeInfo | list[NodeInfo]:
+        if isinstance(node, slice):
+            return [self[each] for each in range(*node.indices(self._size))]
+        found = self._made.get(node)
+        if found is None:
+            found = self._made[node] = NodeInfo(*self.rows[node])
+        return found
+
+
+def plain(value: Any) -> Any:
+    """The same value of Python's own types only. ValueError for anything that is none."""
+    kind = type(value)
+    if kind is str or value is None or kind is int or kind is bool or kind is float:
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, Mapping):
+        return {plain(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, bool | int | float):
+        return value
+    raise ValueError(f"{type(value).__name__} cannot be stored")
