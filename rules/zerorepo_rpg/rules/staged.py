@@ -19,7 +19,8 @@ from zerorepo_rpg.gate import asserted
 from zerorepo_rpg.plan_model import NodeInterface
 from zerorepo_rpg.providers import Cause, Diagnosis, NodeCode
 from zerorepo_rpg.rules.asking import template
-from zerorepo_rpg.rules.node import closure_plan, describe
+from zerorepo_rpg.rules.node import describe
+from zerorepo_rpg.rules.proving import closure_plan
 from zerorepo_rpg.skeleton import stub_source
 from zerorepo_rpg.staged import ProvenTests, Stage, StagedTests, check_staged, used_nodes
 from zerorepo_sandbox import debug
