@@ -13,7 +13,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from zerorepo import snapshot
 from zerorepo.adoption import ADOPTED_NAME
@@ -21,15 +21,15 @@ from zerorepo.buildfile import BUILD_NAME
 from zerorepo.digest import DigestFunction
 from zerorepo.engine import Engine
 from zerorepo.label import Label, parse_label
-from zerorepo.query.details import plain
+from zerorepo.query.details import packed
 from zerorepo.saved_graph import key_of, remove_oldest, write_private
 from zerorepo.table import Target
 from zerorepo.workspace import Workspace
 
 FOLDER = ".zerorepo/declared"
 FORMAT = 1
-Details: TypeAlias = tuple[str, str, tuple[str, ...], bool, Mapping[str, Any], dict[str, list[str]], None]
-"""Kind, location, tags, whether it is a test, attributes, labels by attribute: as a row of a stored graph."""
+Details: TypeAlias = tuple[str, str, tuple[str, ...], bool, bytes, dict[str, list[str]], None]
+"""Kind, location, tags, whether it is a test, attributes (packed), labels by attribute: as a row of a stored graph."""
 Declaration: TypeAlias = tuple[str, Details, dict[str, list[str]], str, bool]
 """Label, details, source paths by attribute (globs as they are written), identity, whether it expands."""
 
@@ -107,7 +107,7 @@ def declaration(engine: Engine, target: Target) -> Declaration:
         target.where,
         tuple(str.__str__(tag) for tag in attrs.tags),
         target.rule.test,
-        plain(attrs.model_dump(mode="json")),
+        packed(attrs.model_dump(mode="json")),
         labels,
         None,
     )

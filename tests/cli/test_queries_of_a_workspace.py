@@ -335,3 +335,13 @@ def test_a_query_leaves_a_read_only_workspace_alone(ws: Command) -> None:
         assert "//:low" in labels(ws, "//...")
     finally:
         ws.root.chmod(0o755)
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(ws: Command) -> None:
+    many = "".join(f'[[target]]\nname = "t{number}"\nrule = "cat"\n' for number in range(4000))
+    ws.write("many/BUILD.toml", many)
+    process = subprocess.Popen(ws.argv("query", "//..."), cwd=ws.root, env=ws.env, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.read(10)
+    process.stdout.close()
+    assert process.wait(60) == 0

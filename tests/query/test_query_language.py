@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -231,3 +233,12 @@ def test_a_chain_of_five_thousand_targets_is_written_in_every_format(output: str
     if output == "tree":
         names = [line.split("//p:")[1] for line in result.text.splitlines()]
         assert {name for name in names if " " not in name} == {f"t{i}" for i in range(5000)}
+
+
+def test_an_open_call_says_what_may_follow() -> None:
+    for text, wanted in (
+        ("deps(//...", "`)`, or `,` and another argument"),
+        ("rdeps(//...", "`,` and another argument"),
+    ):
+        with pytest.raises(QuerySyntaxError, match=re.escape(f"expected {wanted}, but the expression ends")):
+            parse(text, BUILTINS)

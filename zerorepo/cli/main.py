@@ -84,6 +84,10 @@ def run(argv: list[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return int(ExitCode.OK)
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # what click makes of it: `| head` has read enough
+            return int(ExitCode.OK)
+        raise
     except Exception as error:  # noqa: BLE001  (the outermost frame: no traceback reaches a user)
         if GLOBALS.debug:
             _say_traceback()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import marshal
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, overload
 
 from zerorepo.query.graph import NodeInfo
 
 Row: TypeAlias = tuple[Any, ...]
-"""The fields of a ``NodeInfo``, in their order."""
+"""The fields of a ``NodeInfo``, in their order; attributes may be packed (``packed``)."""
 
 
 class Details(Sequence[NodeInfo]):
@@ -39,8 +40,20 @@ class Details(Sequence[NodeInfo]):
             return [self[each] for each in range(*node.indices(self._size))]
         found = self._made.get(node)
         if found is None:
-            found = self._made[node] = NodeInfo(*self.rows[node])
+            row = self.rows[node]
+            if type(row[4]) is bytes:
+                row = (
+                    *row[:4],
+                    marshal.loads(row[4]),
+                    *row[5:],
+                )  # our own bytes, from this process or intact by a checksum
+            found = self._made[node] = NodeInfo(*row)
         return found
+
+
+def packed(attributes: Mapping[str, Any]) -> bytes:
+    """Attributes as a row may hold them: most queries look at none, and bytes are read and written fast."""
+    return marshal.dumps(plain(attributes), 2)
 
 
 def plain(value: Any) -> Any:

@@ -171,7 +171,7 @@ class _Parser:
             if len(arguments) >= required and self._next.is_(")"):
                 break
             if arguments:
-                self._comma(function)
+                self._comma(function, enough=len(arguments) >= required)
             parameter = function.parameters[min(len(arguments), len(function.parameters) - 1)]
             arguments.append(self._argument(function, parameter))
         if not self._next.is_(")"):
@@ -179,9 +179,10 @@ class _Parser:
         self._position += 1
         return Call(function.name, tuple(arguments), name.column)
 
-    def _comma(self, function: Function) -> None:
+    def _comma(self, function: Function, *, enough: bool) -> None:
         if not self._next.is_(","):
-            raise self._unexpected("`,` and another argument", f"the function is {function.signature}")
+            wanted = "`)`, or `,` and another argument" if enough else "`,` and another argument"
+            raise self._unexpected(wanted, f"the function is {function.signature}")
         self._position += 1
 
     def _argument(self, function: Function, parameter: Parameter) -> Expression | Word | Integer:

@@ -15,7 +15,7 @@ from typing import Any
 from zerorepo.query.details import Details, plain
 from zerorepo.query.graph import PackageInfo, QueryGraph
 
-FORMAT = 1
+FORMAT = 2
 
 
 def pack(graph: QueryGraph) -> dict[str, bytes]:
