@@ -22,6 +22,7 @@ from zerorepo.cli.options import (
     Refresh,
     SandboxDebug,
     Targets,
+    TestOutput,
     Unsafe,
     Watch,
 )
@@ -102,11 +103,12 @@ def build(
 def test(
     targets: Targets = None, jobs: Jobs = None, keep_going: KeepGoing = False, dry_run: DryRun = False, locked: Locked = False,
     unsafe: Unsafe = False, sandbox_debug: SandboxDebug = False, no_wait: NoWait = False, refresh: Refresh = None,
-    as_json: AsJson = False, quiet: Quiet = False,
+    as_json: AsJson = False, output: TestOutput = "text", quiet: Quiet = False,
     events: Events = None, profile: ProfileFile = None, watch: Watch = False,
 ) -> None:  # fmt: skip
     """Build the test targets that match, and report their verdicts."""
     from zerorepo.cli.build_cmd import Request, run, to_options
+    from zerorepo.cli.test_summary import to_output
 
     options = to_options(
         jobs=jobs,
@@ -126,6 +128,7 @@ def test(
                 options,
                 refresh=refresh or [],
                 tests_only=True,
+                output=to_output(output),
                 as_json=as_json,
                 quiet=quiet,
                 events_file=events,

@@ -18,10 +18,11 @@ from typing import Any, TypeVar
 from zerorepo import snapshot
 from zerorepo.cli import watched
 from zerorepo.cli.build_report import Report, failure_json, report_dry_run
-from zerorepo.cli.common import GLOBALS, current_package, emit_json, load_workspace, patterns, say, start_folder
+from zerorepo.cli.common import GLOBALS, current_package, emit, emit_json, load_workspace, patterns, say, start_folder
 from zerorepo.cli.progress import make_display
 from zerorepo.cli.records import Records
 from zerorepo.cli.summary import Summary
+from zerorepo.cli.test_summary import Output, summary_of
 from zerorepo.context import Built
 from zerorepo.engine import BuildOptions, BuildResult, Engine
 from zerorepo.errors import ExitCode, Interrupted, NoTestsFound, UsageError, ZeroRepoError
@@ -44,6 +45,7 @@ class Request:
     options: BuildOptions
     refresh: list[str] = field(default_factory=list)
     tests_only: bool = False
+    output: Output = Output.TEXT
     as_json: bool = False
     quiet: bool = False
     events_file: Path | None = None
@@ -88,12 +90,18 @@ def _run(request: Request, events: EventStream, summary: Summary) -> ExitCode:
     if request.tests_only and not result.matched and not result.build.failed:
         raise NoTestsFound(f"No test targets match {' '.join(texts)}")
     as_text = not request.as_json and not request.quiet
+    verdicts = request.tests_only and request.output is Output.TEXT
     if request.options.dry_run:
         return report_dry_run(result.build, result.estimate, as_json=request.as_json)
     report = Report(result.build, result.tests, summary, request.options)
-    code = report.show(as_json=request.as_json, as_text=as_text, tests_only=request.tests_only)
+    code = report.show(as_json=request.as_json, as_text=as_text, tests_only=verdicts)
+    text = ""
+    if request.tests_only and not request.as_json:
+        text = summary_of(result.build.built.values(), result.tests, result.seconds).render(request.output)
+        if text:
+            emit(text.removesuffix("\n"))
     if code is ExitCode.OK and not request.refresh and result.looked_at is not None:
-        _save_snapshot(workspace, request, report, result.looked_at)
+        _save_snapshot(workspace, request, report, result.looked_at, text)
     # Who asked for a record and did not get it must not take it for one.
     return ExitCode.BUILD_FAILED if code is ExitCode.OK and not records.complete else code
 
@@ -111,6 +119,8 @@ class _Result:
     tests: dict[Label, TestReport]
     looked_at: LookedAt | None
     estimate: Estimate | None = None
+    seconds: Mapping[Label, float] = field(default_factory=dict)
+    """How long the actions of each test target took when they last ran."""
 
 
 async def _build(
@@ -139,22 +149,34 @@ async def _build(
         if watched.is_watched():
             watched.report(engine, result)
         tests = {each.label: each.provider(TestReport) for each in result.built.values() if each.record("TestReport")}
+        seconds = {label: _seconds(engine, result.built[label]) for label in tests} if request.tests_only else {}
     if result.ok and result.updated:
         looked = await _settle(workspace, wanted, request, result)
-    return _Result(result, matched, tests, looked, cost)
+    return _Result(result, matched, tests, looked, cost, seconds)
+
+
+def _seconds(engine: Engine, built: Built) -> float:
+    """What the actions of a target took when they ran, be it now or in an earlier build."""
+    requests = [request for group in built.trace.groups for request in group if request.kind == "action"]
+    keys = {request.name.rpartition(" ")[2] for request in requests}
+    return sum((engine.executor.meters(key) or {}).get("wall_s", 0.0) for key in sorted(keys))
 
 
 def _snapshot_key() -> bytes | None:
     return snapshot.key_of(list(GLOBALS.argv), str(Path.cwd()))
 
 
-def _save_snapshot(workspace: Workspace, request: Request, report: Report, looked: LookedAt) -> None:
-    """Let the next build of the same command line answer by looking at files alone, for as long as none of them changes."""
+def _save_snapshot(workspace: Workspace, request: Request, report: Report, looked: LookedAt, summary: str) -> None:
+    """Let the next build of the same command line answer by looking at files alone, for as long as none of them changes.
+
+    ``summary``: what ``test`` says after the verdicts.
+    """
     key = _snapshot_key()
     if key is None or watched.uses_kept_configuration():
         return
+    verdicts = request.tests_only and request.output is Output.TEXT
     out, err = report.when_nothing_is_to_do(
-        snapshot.WALL, as_json=request.as_json, quiet=request.quiet, tests_only=request.tests_only
+        snapshot.WALL, as_json=request.as_json, quiet=request.quiet, tests_only=verdicts
     )
     with contextlib.suppress(OSError):  # a snapshot saves time and nothing else
         snapshot.write(
@@ -164,7 +186,7 @@ def _save_snapshot(workspace: Workspace, request: Request, report: Report, looke
             absent=looked.absent,
             kept=looked.kept,
             environment=looked.environment,
-            out=out,
+            out=out + summary,
             err=err,
         )
 

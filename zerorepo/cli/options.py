@@ -52,3 +52,6 @@ ProfileFile = Annotated[
     Path | None, typer.Option("--profile", metavar="FILE", help="Write a Chrome trace of the build, for Perfetto.")
 ]
 Watch = Annotated[bool, typer.Option("--watch", help="Do it again whenever a file changes, until interrupted.")]
+TestOutput = Annotated[
+    str, typer.Option("--output", "-o", metavar="FORMAT", help="What stdout gets: text, junit, json or html.")
+]
