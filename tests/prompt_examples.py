@@ -80,6 +80,7 @@ EXAMPLES: dict[str, dict[str, object]] = {
         "added": "make-slug",
         "reworded": "none",
         "removed": "none",
+        "existing": "tinytext/words/core.py\n  function split_words",
     },
     "zerorepo_rpg/prompts/files.md": {
         "module": "slugs",
@@ -87,6 +88,7 @@ EXAMPLES: dict[str, dict[str, object]] = {
         "description": "All about slugs.",
         "features": "make-slug: make_slug — joins words",
         "old": '{"files": []}',
+        "existing": "tinytext/words/core.py\n  function split_words",
     },
     "zerorepo_rpg/prompts/implement.md": {
         **_NODE,
@@ -107,13 +109,29 @@ EXAMPLES: dict[str, dict[str, object]] = {
         "available": "words/split_words",
         "flows": "words -> slugs: words (str)",
         "old": '{"interfaces": []}',
+        "existing": "tinytext/words/core.py\n  function split_words",
     },
     "zerorepo_rpg/prompts/localize.md": {**_REPAIR, "status": "failed", "left": "20"},
+    "zerorepo_rpg/prompts/mend_interfaces.md": {
+        "package": "tinytext",
+        "modules": "slugs",
+        "problems": "- slugs/make_slug: the name `make_slug` is taken [exported_names]",
+        "interfaces": "[]",
+        "bases": "[]",
+        "others": "words/split_words",
+    },
+    "zerorepo_rpg/prompts/model_conflicts.md": {
+        "text": "It is read-only. It writes files.",
+        "known": "none",
+        "fields": "constraints, wording",
+    },
+    "zerorepo_rpg/prompts/suggest.md": {"text": "It is fast.", "known": "- say how fast"},
     "zerorepo_rpg/prompts/modules.md": {
         "title": "Tinytext",
         "how_many": "Three to ten modules.",
         "features": "make-slug: make_slug",
         "old": '{"modules": []}',
+        "existing": "tinytext/words/core.py\n  function split_words",
     },
     "zerorepo_rpg/prompts/parse_section.md": {
         "heading": "Tinytext > Slugs",

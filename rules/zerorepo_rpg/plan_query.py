@@ -22,6 +22,7 @@ from zerorepo_rpg.plan_model import BaseClasses, FeatureSet, FileLayout, ModuleS
 _SUFFIXES = (".interface", ".tests", ".code", ".test")
 _RULES = (
     "node_interface", "node_tests", "node_code", "node_test", "node", "renamed_tests", "renamed_code",
+    "existing_tests", "existing_code",
     "rpg_files", "rpg_interfaces",
 )  # fmt: skip
 _KEYS = (*RPGNode.model_fields, "module")

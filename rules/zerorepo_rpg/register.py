@@ -10,6 +10,7 @@ RULE_SET = RuleSet(
     rules={
         "repository": _RULES + "repository:repository",
         "rpg_spec": _RULES + "spec:rpg_spec",
+        "rpg_review": _RULES + "spec_review:rpg_review",
         "rpg_lock": _RULES + "lock:rpg_lock",
         "rpg_features": _RULES + "stages:rpg_features",
         "rpg_modules": _RULES + "stages:rpg_modules",
@@ -27,6 +28,8 @@ RULE_SET = RuleSet(
         "smoke_tests": _RULES + "smoke:smoke_tests",
         "smoke_test": _RULES + "smoke:smoke_test",
         "rpg_examples": _RULES + "examples:rpg_examples",
+        "existing_tests": _RULES + "existing_code:existing_tests",
+        "existing_code": _RULES + "existing_code:existing_code",
         "renamed_tests": _RULES + "carried:renamed_tests",
         "renamed_code": _RULES + "carried:renamed_code",
         "rpg_amend": _RULES + "amend:rpg_amend",

@@ -203,7 +203,10 @@ CHECKS = {
         ),
     )
 }
-"""Every check by its name."""
+"""Every check by rule, by its name."""
+
+MODEL = "model"
+"""What a model finds, as a check: accepted and turned off like those by rule."""
 
 
 def find_conflicts(text: str, without: Collection[str] = ()) -> list[Conflict]:
@@ -232,7 +235,7 @@ def find_conflicts(text: str, without: Collection[str] = ()) -> list[Conflict]:
 
 
 def _directive(each: spec_text.Directive) -> Conflict | None:
-    unknown = [name for name in each.checks if name not in CHECKS]
+    unknown = [name for name in each.checks if name not in CHECKS and name != MODEL]
     if each.verb in ("accept", "off") and each.checks and not unknown:
         return None
     if each.verb not in ("accept", "off"):
@@ -268,4 +271,4 @@ def merge_conflicts(conflicts: Iterable[Conflict]) -> list[Conflict]:
     return sorted(merged.values(), key=lambda each: (bool(each.accepted), _RANK[each.severity], each.fields))
 
 
-__all__ = ["CHECKS", "Check", "Conflict", "Severity", "find_conflicts", "merge_conflicts"]
+__all__ = ["CHECKS", "MODEL", "Check", "Conflict", "Severity", "find_conflicts", "merge_conflicts"]

@@ -6,7 +6,7 @@ A problem's message goes back to whoever made the plan, so it says exactly what 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
 from zerorepo_rpg import digraph
@@ -140,8 +140,13 @@ def _flow_problems(value: ModuleSet) -> Iterator[Problem]:
             yield Problem(check="flow_isolated", message=message, where=name)
 
 
-def check_layout(value: FileLayout, module: ModulePlan, package_name: str) -> list[Problem]:
-    """Stage ``files`` of one module: below ``<package>/<module>/``, and each of its features in exactly one file."""
+def check_layout(
+    value: FileLayout, module: ModulePlan, package_name: str, existing: Collection[str] = ()
+) -> list[Problem]:
+    """Stage ``files`` of one module: below ``<package>/<module>/``, and each of its features in exactly one file.
+
+    Files among ``existing`` are there, and stay where they are.
+    """
     found = []
     if value.package_name != package_name:
         message = f"`package_name` must be `{package_name}`, not `{value.package_name}`"
@@ -151,18 +156,24 @@ def check_layout(value: FileLayout, module: ModulePlan, package_name: str) -> li
         if file.module != module.id:
             message = f"`module` must be `{module.id}`, not `{file.module}`"
             found.append(Problem(check="file_module", message=message, where=file.path))
-        if not PurePosixPath(file.path).is_relative_to(folder):
+        if not PurePosixPath(file.path).is_relative_to(folder) and file.path not in existing:
             message = f"the path must be below `{folder}/`"
             found.append(Problem(check="file_paths", message=message, where=file.path))
     found += check_shared_folders(value.files, module.id)
-    return found + _files(value.files, package_name) + list(_feature_files(value.files, module.features))
+    return found + _files(value.files, package_name, existing) + list(_feature_files(value.files, module.features))
 
 
-def _files(files: Sequence[FilePlan], package_name: str) -> list[Problem]:
-    found = [problem for file in files for problem in path_problems(file.path, package_name)]
+def _files(files: Sequence[FilePlan], package_name: str, existing: Collection[str]) -> list[Problem]:
+    found = [
+        problem for file in files if file.path not in existing for problem in path_problems(file.path, package_name)
+    ]
+    for file in files:
+        if file.path in existing and PurePosixPath(file.path).parts[0] != package_name:
+            message = f"is not inside the package's folder `{package_name}/`"
+            found.append(Problem(check="file_paths", message=message, where=file.path))
     found += list(_clashes([file.path for file in files]))
     folders: dict[PurePosixPath, int] = {}
-    for path in {file.path for file in files}:
+    for path in {file.path for file in files} - set(existing):
         folder = PurePosixPath(path).parent
         folders[folder] = folders.get(folder, 0) + 1
     for folder, count in sorted(folders.items()):
@@ -255,8 +266,11 @@ def check_base_classes(value: BaseClasses, features: FeatureSet, package_name: s
     return found + node_name_problems(nodes) + uses_problems(nodes)
 
 
-def validate_plan(plan: Plan, spec: RepositorySpec) -> list[Problem]:
-    """All checks on a whole plan; empty when it holds together. Each problem once, in the order of the stages."""
+def validate_plan(plan: Plan, spec: RepositorySpec, existing: Collection[str] = ()) -> list[Problem]:
+    """All checks on a whole plan; empty when it holds together. Each problem once, in the order of the stages.
+
+    ``existing`` are files of people, which a plan may keep where they are.
+    """
     found = check_features(plan.features, spec) + check_modules(plan.modules, plan.features)
     if module_name_problem(plan.package_name) or plan.package_name in ("tests", "docs"):
         why = module_name_problem(plan.package_name) or "is reserved"
@@ -270,8 +284,8 @@ def validate_plan(plan: Plan, spec: RepositorySpec) -> list[Problem]:
     for module in plan.modules.modules:
         files = tuple(file for file in plan.layout.files if file.module == module.id)
         layout = FileLayout(package_name=plan.layout.package_name, files=files)
-        found += check_layout(layout, module, plan.package_name)
-    found += _files(plan.layout.files, plan.package_name)
+        found += check_layout(layout, module, plan.package_name, existing)
+    found += _files(plan.layout.files, plan.package_name, existing)
     return list(dict.fromkeys(found + validate_interfaces(plan, spec)))
 
 

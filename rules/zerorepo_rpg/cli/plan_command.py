@@ -22,6 +22,7 @@ from zerorepo_rpg.cli.chosen import target_of
 from zerorepo_rpg.cli.diff_command import lines as comparison_lines
 from zerorepo_rpg.comparison import compare, parts_of
 from zerorepo_rpg.delta import State, delta
+from zerorepo_rpg.existing import files_of
 from zerorepo_rpg.lock import Lock, parse_lock, render
 from zerorepo_rpg.plan_metrics import WeightedEdge, break_cycles, feature_weights, measure
 from zerorepo_rpg.spec_model import RepositorySpec, Requirement
@@ -83,7 +84,9 @@ def _check(lock: Lock, where: str, spec_label: object) -> int:
     if planned is None:
         raise UsageError("The lock holds no whole plan", where=where, hint="`zerorepo plan` makes one")
     spec = _spec(spec_label, quiet=True) or RepositorySpec(title="", description="", package_name="")
-    problems = validate_plan(planned, spec.model_copy(update={"requirements": lock.requirements}))
+    problems = validate_plan(
+        planned, spec.model_copy(update={"requirements": lock.requirements}), files_of(lock.existing)
+    )
     # The checks above are of the plan by itself; this, of the plan beside the specification as it is now.
     problems += trace(parsed, lock).problems() if (parsed := _parsed(spec_label)) else ()
     found = measure(planned.modules, planned.features.features, feature_weights(planned))

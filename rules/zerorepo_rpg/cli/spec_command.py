@@ -1,4 +1,4 @@
-"""``zerorepo spec``: the specification read, checked, refined and exported. Only ``parse`` may ask a model.
+"""``zerorepo spec``: the specification read, checked, refined and exported. Only ``parse``, and ``--model``, may ask a model.
 
 The other commands show what the last parse found while that is up to date, and else what rules can read, and say which.
 """
@@ -33,6 +33,7 @@ from zerorepo_rpg.spec_refine import (
     suggestions,
     unified,
 )
+from zerorepo_rpg.spec_review import SpecReview, together
 from zerorepo_rpg.tracing import trace
 
 spec_app = typer.Typer(help="Read, check, refine and export the specification.", no_args_is_help=True)
@@ -90,6 +91,17 @@ def _spec(target: str) -> RepositorySpec:
     return by_rule(text, parse_history(history.read_text("utf-8", "replace")) if history.exists() else ())
 
 
+def _review(target: str, what: str) -> SpecReview:
+    """What a model says of the specification, asked for when that is not up to date."""
+    spec, _ = target_of("rpg_spec", target)
+    label = spec.sibling(f"{spec.name.removesuffix('.spec')}.{what}")
+    code = build([str(label)], quiet=True)
+    found = provided(label, SpecReview) if code == 0 else None
+    if found is None:
+        raise typer.Exit(code or 1)
+    return found
+
+
 @spec_app.command()
 def parse(target: Target = "") -> None:
     """Parse it section by section; sections that did not change are not asked about again."""
@@ -114,14 +126,17 @@ def conflicts(
     without: Annotated[
         list[str] | None, typer.Option("--without", metavar="CHECK", help="Leave a check out; repeatable.")
     ] = None,
+    model: Annotated[bool, typer.Option("--model", help="Ask a model, too; the answer is cached.")] = False,
 ) -> None:
-    """List what cannot all be meant, by rule; exit 1 when something stops a build."""
+    """List what cannot all be meant; exit 1 when something stops a build."""
     for name in without or ():
         if name not in CHECKS:
             raise UsageError(f"There is no check `{name}`", hint=did_you_mean(name, CHECKS) or ", ".join(CHECKS))
     as_json = _as_json(output)
     _, src, text = _source(target)
     found = find_conflicts(text, without or ())
+    if model:
+        found = together(found, _review(target, "conflicts").conflicts)
     if as_json:
         _emit(json.dumps([each.model_dump(mode="json") for each in found], ensure_ascii=False, indent=2))
     for each in () if as_json else found:
@@ -133,11 +148,17 @@ def conflicts(
 
 
 @spec_app.command()
-def suggest(target: Target = "", output: Output = "text") -> None:
-    """Say by rule what would make it clearer: vague words, empty sections, what is not said."""
+def suggest(
+    target: Target = "",
+    output: Output = "text",
+    model: Annotated[bool, typer.Option("--model", help="Ask a model, too; the answer is cached.")] = False,
+) -> None:
+    """Say what would make it clearer: vague words, empty sections, what is not said; with a model, what is left open."""
     as_json = _as_json(output)
     _, src, text = _source(target)
     found = suggestions(text, _spec(target))
+    if model:
+        found = sorted({*found, *_review(target, "suggestions").suggestions}, key=lambda each: (each[0] == 0, each))
     if as_json:
         _emit(json.dumps([{"line": line, "suggestion": what} for line, what in found], ensure_ascii=False, indent=2))
     for line, what in () if as_json else found:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -28,13 +28,14 @@ ROUNDS = 3
 """How often the interfaces of a plan are mended."""
 
 
-async def mended(ctx: RuleContext[Any], plan: Plan, spec: RepositorySpec) -> Plan:
+async def mended(ctx: RuleContext[Any], plan: Plan, spec: RepositorySpec, existing: Collection[str] = ()) -> Plan:
     """The plan itself when it holds together, else one whose new interfaces a model has mended.
 
-    ``ctx.attrs`` are those of ``rpg_plan``. TargetFailed with what is wrong when nothing may be mended, or mending did not help.
+    ``ctx.attrs`` are those of ``rpg_plan``; ``existing`` are files that people wrote. TargetFailed with what is wrong when nothing
+    may be mended, or mending did not help.
     """
     for round_ in range(1, ROUNDS + 2):
-        problems = messages(validate_plan(plan, spec))
+        problems = messages(validate_plan(plan, spec, existing))
         types = [] if problems else await _type_problems(ctx, plan)
         if not problems and not types:
             return plan
@@ -44,7 +45,7 @@ async def mended(ctx: RuleContext[Any], plan: Plan, spec: RepositorySpec) -> Pla
         if not allowed:
             raise _failure(ctx.attrs.lock_path, problems, types)
         await forbid_when_locked(ctx, "plan", ctx.attrs.lock_path)
-        plan = await _ask(ctx, plan, spec, problems or types, allowed, round_)
+        plan = await _ask(ctx, plan, spec, problems or types, allowed, round_, existing)
     raise AssertionError("the last round returns or raises")
 
 
@@ -103,7 +104,13 @@ def _concerned(plan: Plan, problems: Iterable[str]) -> set[str]:
 
 
 async def _ask(
-    ctx: RuleContext[Any], plan: Plan, spec: RepositorySpec, problems: Sequence[str], allowed: set[str], round_: int
+    ctx: RuleContext[Any],
+    plan: Plan,
+    spec: RepositorySpec,
+    problems: Sequence[str],
+    allowed: set[str],
+    round_: int,
+    existing: Collection[str],
 ) -> Plan:
     modules = sorted(allowed - {SHARED})
     shown = [each.model_dump(mode="json") for each in plan.interfaces if each.module in allowed]
@@ -121,7 +128,7 @@ async def _ask(
         merged = merge_mend(plan, mend)
         if not wrong and merged == plan:
             return ["Nothing is different, so the problems are still there."]
-        return wrong or messages(validate_plan(merged, spec))
+        return wrong or messages(validate_plan(merged, spec, existing))
 
     mend = await ask_json(
         ctx,

@@ -10,6 +10,8 @@ from zerorepo.label import Label
 from zerorepo.rule import Attrs, RuleContext, rule
 from zerorepo.target import Provider
 from zerorepo_llm.ask import ask_json
+from zerorepo_rpg.existing import files_of, listing, with_known_uses
+from zerorepo_rpg.graph import RPGGraph
 from zerorepo_rpg.plan_change import InterfaceChange, merge_interfaces
 from zerorepo_rpg.plan_model import (
     BaseClasses,
@@ -24,7 +26,7 @@ from zerorepo_rpg.plan_model import (
     NodeInterface,
     Plan,
 )
-from zerorepo_rpg.providers import LockedModule, LockedModulePlans, StageInputs
+from zerorepo_rpg.providers import LockedExisting, LockedModule, LockedModulePlans, StageInputs
 from zerorepo_rpg.rules.asking import all_served, forbid_when_locked, stage_digest, template
 from zerorepo_rpg.rules.stages import named_in
 from zerorepo_rpg.spec_model import RepositorySpec, Requirement
@@ -72,6 +74,7 @@ async def rpg_files(ctx: RuleContext[FilesAttrs]) -> list[Provider]:
     spec = await ctx.provider(ctx.attrs.spec, RepositorySpec)
     module, features, _ = await _module(ctx)
     locked = await _locked(ctx)
+    there = (await ctx.provider(ctx.attrs.lock, LockedExisting)).value
     inputs = stage_digest(spec.package_name, module.id, tuple((feature.id, feature.name) for feature in features))
     made = StageInputs(inputs={f"files/{module.id}": inputs})
     old = tuple(
@@ -89,11 +92,12 @@ async def rpg_files(ctx: RuleContext[FilesAttrs]) -> list[Provider]:
             "description": module.description,
             "features": "\n".join(f"{feature.id}: {feature.name} — {feature.description}" for feature in features),
             "old": FileLayout(package_name=spec.package_name, files=old).model_dump_json(indent=1) if old else "",
+            "existing": listing(there, " ".join(f"{each.name} {each.description}" for each in features)),
         },
         FileLayout,
         tier="medium",
         purpose=f"lay out the files of {module.id}",
-        check=lambda value: messages(check_layout(value, module, spec.package_name)),
+        check=lambda value: messages(check_layout(value, module, spec.package_name, files_of(there))),
     )
     return [answer.model_copy(update={"files": tuple(sorted(answer.files, key=lambda file: file.path))}), made]
 
@@ -110,6 +114,7 @@ async def rpg_interfaces(ctx: RuleContext[InterfacesAttrs]) -> list[Provider]:
     available = [each.interface() for each in base.classes] + [node for each in upstream for node in each.interfaces]
     flows = tuple(flow for flow in modules.flows if module.id in (flow.source, flow.target))
     told = _behind(features, spec.requirements)
+    there = (await ctx.provider(ctx.attrs.lock, LockedExisting)).value
     inputs = _interfaces_digest(spec.package_name, module.id, told, layout.files, available, flows)
     made = StageInputs(inputs={f"interfaces/{module.id}": inputs})
     served = (node.features for node in locked.interfaces.interfaces)
@@ -128,9 +133,15 @@ async def rpg_interfaces(ctx: RuleContext[InterfacesAttrs]) -> list[Provider]:
         "available": "\n\n".join(show_node(node) for node in available) or "none",
         "flows": "\n".join(f"{f.source} -> {f.target}: {f.data_name} ({f.data_type}) {f.description}" for f in flows),
         "old": locked.interfaces.model_dump_json(indent=1) if locked.interfaces.interfaces else "",
+        "existing": _existing(there, layout.files),
     }
-    found = await _ask_interfaces(ctx, module, layout, available, locked.interfaces.interfaces, variables)
+    found = await _ask_interfaces(ctx, module, layout, available, locked.interfaces.interfaces, variables, there)
     return [found, made]
+
+
+def _existing(graph: RPGGraph, files: Sequence[FilePlan]) -> str:
+    paths = {file.path for file in files}
+    return listing(graph.subgraph(lambda node: node.file_path in paths), "", signatures=True) if graph.nodes else ""
 
 
 _Told = tuple[tuple[Feature, tuple[str, ...]], ...]
@@ -179,11 +190,16 @@ async def _ask_interfaces(
     available: Sequence[NodeInterface],
     old: Sequence[NodeInterface],
     variables: Mapping[str, object],
+    existing: RPGGraph,
 ) -> ModuleInterfaces:
     """The interfaces of a new module, or the old ones with what the change of their inputs calls for."""
 
+    def known(value: ModuleInterfaces) -> ModuleInterfaces:
+        nodes = with_known_uses(value.interfaces, available, existing)
+        return value if nodes == value.interfaces else value.model_copy(update={"interfaces": nodes})
+
     def problems(value: ModuleInterfaces) -> list[str]:
-        return messages(check_module_interfaces(value, module, layout, available))
+        return messages(check_module_interfaces(known(value), module, layout, available))
 
     if not old:
         answer = await ask_json(
@@ -195,7 +211,8 @@ async def _ask_interfaces(
             purpose=f"design the interfaces of {module.id}",
             check=problems,
         )
-        return ModuleInterfaces(module=module.id, interfaces=tuple(sorted(answer.interfaces, key=lambda node: node.id)))
+        nodes = tuple(sorted(answer.interfaces, key=lambda node: node.id))
+        return known(ModuleInterfaces(module=module.id, interfaces=nodes))
     change = await ask_json(
         ctx,
         template("interfaces.md"),
@@ -205,7 +222,7 @@ async def _ask_interfaces(
         purpose=f"change the interfaces of {module.id}",
         check=lambda value: problems(merge_interfaces(old, value, module)),
     )
-    return merge_interfaces(old, change, module)
+    return known(merge_interfaces(old, change, module))
 
 
 def _told(feature: Feature, sentences: Sequence[str]) -> str:

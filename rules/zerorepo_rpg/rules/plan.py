@@ -6,6 +6,7 @@ from typing import Any
 
 from zerorepo.label import Label
 from zerorepo.rule import Attrs, RuleContext, rule
+from zerorepo_rpg.existing import files_of
 from zerorepo_rpg.lock import render_lock
 from zerorepo_rpg.plan_model import (
     BaseClasses,
@@ -19,6 +20,7 @@ from zerorepo_rpg.plan_model import (
 )
 from zerorepo_rpg.providers import LockedExisting, StageInputs
 from zerorepo_rpg.rules.carrying import carrying, renames_of
+from zerorepo_rpg.rules.declaring_existing import taking_existing
 from zerorepo_rpg.rules.mending import mended
 from zerorepo_rpg.rules.module_plan import interfaces_inputs
 from zerorepo_rpg.rules.staged_targets import staged_targets
@@ -66,14 +68,15 @@ async def rpg_plan(ctx: RuleContext[PlanAttrs]) -> Plan:
         interfaces=tuple(interfaces),
     )
     planned = plan
-    plan = await mended(ctx, planned, spec)
+    existing = await ctx.provider(attrs.lock, LockedExisting)
+    plan = await mended(ctx, planned, spec, files_of(existing.value))
     stages = await _stage_inputs(ctx, names)
     if plan is not planned:
         stages.update(interfaces_inputs(plan, spec.requirements))
-    existing = await ctx.provider(attrs.lock, LockedExisting)
     renames = await renames_of(ctx, plan, spec)
     ctx.update_source(attrs.lock_path, render_lock(plan, stages, spec.requirements, existing.value, renames).encode())
-    _declare_nodes(carrying(ctx, plan, spec, renames), plan, spec)
+    declaring = taking_existing(ctx, plan, existing.value, lambda node, suffix: node_label(ctx.label, node, suffix))
+    _declare_nodes(carrying(declaring, plan, spec, renames), plan, spec)
     return plan
 
 

@@ -171,6 +171,8 @@ class RepositoryAttrs(Attrs):
     """The tier that generated code runs in; default: the workspace's."""
     refine: Refine = "off"
     """Whether a model's grouping into modules is improved by rule: ``off``, by ``words``, or by ``embeddings``."""
+    model_conflicts: bool = False
+    """Whether a model looks for conflicts in the specification, too; an ERROR of its stops the build like one by rule."""
 
 
 @macro("repository", attrs=RepositoryAttrs)
@@ -186,6 +188,7 @@ def repository(label: Label, attrs: RepositoryAttrs) -> Sequence[tuple[Label, st
     modules = {"modules": str(stage("modules"))}
     base = {"base_classes": str(stage("base_classes"))}
     isolated = {"sandbox": attrs.sandbox} if attrs.sandbox else {}
+    source = {"src": f"//:{attrs.spec}"}
     refined = {"refine": attrs.refine} if attrs.refine != "off" else {}
     planned = {
         **common,
@@ -209,7 +212,9 @@ def repository(label: Label, attrs: RepositoryAttrs) -> Sequence[tuple[Label, st
         assembling |= {"integration": True, "smoke": str(stage("smoke_test"))}
     whole["amended"] = str(stage("amended"))
     return [
-        (stage("spec"), "rpg_spec", {"src": f"//:{attrs.spec}"}),
+        (stage("spec"), "rpg_spec", {**source, **({"model_conflicts": True} if attrs.model_conflicts else {})}),
+        (stage("conflicts"), "rpg_review", {**source, "what": "conflicts", "tags": ["manual"]}),
+        (stage("suggestions"), "rpg_review", {**source, "what": "suggestions", "tags": ["manual"]}),
         (stage("lock"), "rpg_lock", {"path": lock_path}),
         (stage("features"), "rpg_features", common),
         (stage("modules"), "rpg_modules", {**common, **features, **refined}),

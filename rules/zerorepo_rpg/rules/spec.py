@@ -15,10 +15,12 @@ from zerorepo_llm.ask import ask_json
 from zerorepo_llm.fence import checked
 from zerorepo_rpg.rules.asking import template
 from zerorepo_rpg.rules.references import read_references
-from zerorepo_rpg.spec_conflicts import find_conflicts
+from zerorepo_rpg.rules.spec_review import model_conflicts
+from zerorepo_rpg.spec_conflicts import Conflict, find_conflicts
 from zerorepo_rpg.spec_model import RepositorySpec, SectionFacts, SpecSection, is_dependency, merge_sections
 from zerorepo_rpg.spec_reading import with_findings
 from zerorepo_rpg.spec_refine import history_path, parse_history
+from zerorepo_rpg.spec_review import together
 from zerorepo_rpg.spec_sections import split_sections
 from zerorepo_rpg.spec_text import without_directives
 
@@ -29,6 +31,8 @@ class SpecAttrs(Attrs):
     """Attributes of ``rpg_spec``."""
 
     src: SourcePath
+    model_conflicts: bool = False
+    """Whether a model looks for conflicts, too."""
 
 
 @rule("rpg_spec", attrs=SpecAttrs, provides=[RepositorySpec])
@@ -50,14 +54,11 @@ async def rpg_spec(ctx: RuleContext[SpecAttrs]) -> RepositorySpec:
         text.replace("\r\n", "\n").replace("\r", "\n").rstrip(), "specification", _MAX_CHARS, where=str(ctx.attrs.src)
     )
     conflicts = find_conflicts(text)
-    if stopping := [each for each in conflicts if each.stops]:
-        listed = "\n".join(f"- {each}" for each in stopping)
-        raise TargetFailed(
-            f"The specification contradicts itself:\n{listed}",
-            where=f"{ctx.attrs.src}:{stopping[0].lines[0]}",
-            hint=f"mend it, or accept it there: <!-- zerorepo: accept {stopping[0].checks[0]}: why -->",
-        )
+    _stop_at(conflicts, ctx.attrs.src)
     references = await read_references(ctx, ctx.attrs.src, text)
+    if ctx.attrs.model_conflicts:
+        conflicts = together(conflicts, await model_conflicts(ctx, text))
+        _stop_at(conflicts, ctx.attrs.src)
     history = await ctx.source_or_none(history_path(ctx.attrs.src))
     sections = split_sections(without_directives(text))
     facts = await ctx.concurrently(_asker(section, _path(sections, index)) for index, section in enumerate(sections))
@@ -70,6 +71,17 @@ async def rpg_spec(ctx: RuleContext[SpecAttrs]) -> RepositorySpec:
         )
     refinements = parse_history(ctx.read(history).decode("utf-8", "replace")) if history else ()
     return with_findings(spec, text, sections, references=references, conflicts=conflicts, refinements=refinements)
+
+
+def _stop_at(conflicts: Sequence[Conflict], src: str) -> None:
+    """TargetFailed when something in the specification cannot be built."""
+    if stopping := [each for each in conflicts if each.stops]:
+        listed = "\n".join(f"- {each}" for each in stopping)
+        raise TargetFailed(
+            f"The specification contradicts itself:\n{listed}",
+            where=f"{src}:{stopping[0].lines[0] if stopping[0].lines else 1}",
+            hint=f"mend it, or accept it there: <!-- zerorepo: accept {stopping[0].checks[0]}: why -->",
+        )
 
 
 def _path(sections: Sequence[SpecSection], index: int) -> str:

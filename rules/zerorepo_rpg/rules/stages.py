@@ -13,10 +13,11 @@ from zerorepo.label import Label
 from zerorepo.rule import Attrs, RuleContext, rule
 from zerorepo.target import Provider
 from zerorepo_llm.ask import ask_json
+from zerorepo_rpg.existing import listing
 from zerorepo_rpg.grouping import refine, without_cycles
 from zerorepo_rpg.plan_change import FeatureChange, merge_features
 from zerorepo_rpg.plan_model import BaseClasses, Feature, FeatureSet, ModuleSet
-from zerorepo_rpg.providers import LockedBaseClasses, LockedFeatures, LockedModules, StageInputs
+from zerorepo_rpg.providers import LockedBaseClasses, LockedExisting, LockedFeatures, LockedModules, StageInputs
 from zerorepo_rpg.rules.asking import all_served, forbid_when_locked, stage_digest, template
 from zerorepo_rpg.rules.notes import PlanNote
 from zerorepo_rpg.rules.vectors import Refine, feature_vectors
@@ -45,6 +46,16 @@ def named_in(spec: RepositorySpec) -> str:
     return "\n".join(lines)
 
 
+async def shown_existing(ctx: RuleContext[Any], spec: RepositorySpec) -> str:
+    """Existing code as planning is shown it; "" without any. ``ctx.attrs.lock`` is the lock's label.
+
+    It is no input of a stage: scanning code again must not plan again what was accepted.
+    """
+    locked = await ctx.provider(ctx.attrs.lock, LockedExisting)
+    about = " ".join([spec.title, spec.description, *(each.text for each in spec.requirements)])
+    return listing(locked.value, about)
+
+
 @rule("rpg_features", attrs=StageAttrs, provides=[FeatureSet, StageInputs])
 async def rpg_features(ctx: RuleContext[StageAttrs]) -> list[Provider]:
     """Choose the features that the requirements call for."""
@@ -68,6 +79,7 @@ async def _ask_features(ctx: RuleContext[Any], spec: RepositorySpec, locked: Loc
         "requirements": "\n".join(f"{r.id} ({r.priority}): {r.text}" for r in spec.requirements),
         "named": named_in(spec),
         "old": _dump(old),
+        "existing": await shown_existing(ctx, spec),
         **_changes(locked.requirements, spec.requirements),
     }
     if not old:
@@ -130,6 +142,7 @@ async def _ask_modules(
             "features": "\n".join(f"{feature.id}: {feature.name}" for feature in features.features),
             "how_many": "One or two modules are enough for so few." if few else "Three to ten modules.",
             "old": old.model_dump_json(indent=1) if old.modules else "",
+            "existing": await shown_existing(ctx, spec),
         },
         ModuleSet,
         tier="strong",
