@@ -6,7 +6,8 @@ import importlib
 import sys
 
 ALL = (
-    "startup", "null", "leaf", "clean", "allhits", "memory", "hashing", "query", "graph", "model_calls", "sandbox", "ontology",
+    "startup", "null", "leaf", "clean", "allhits", "memory", "hashing", "query", "graph", "model_calls", "writing", "sandbox",
+    "ontology",
 )  # fmt: skip
 EXTRA = ("why",)
 
