@@ -6,8 +6,8 @@ import importlib
 import sys
 
 ALL = (
-    "startup", "null", "leaf", "clean", "allhits", "memory", "hashing", "query", "graph", "model_calls", "sandbox", "ontology",
-    "plan_edits",
+    "startup", "null", "leaf", "clean", "allhits", "memory", "hashing", "query", "graph", "model_calls", "writing", "sandbox",
+    "ontology", "plan_edits",
 )  # fmt: skip
 EXTRA = ("why",)
 

@@ -130,17 +130,25 @@ def provided(label: Label, type_: type[ProviderT]) -> ProviderT | None:
     return found
 
 
-def provided_all(labels: Sequence[Label], type_: type[ProviderT]) -> dict[Label, ProviderT | BaseException]:
-    """The same for several in one look: what each that is up to date hands on, or the error that it fails with."""
+def provided_all(
+    labels: Sequence[Label], type_: type[ProviderT], *, last: bool = False
+) -> dict[Label, ProviderT | BaseException]:
+    """The same for several in one look: what each that is up to date hands on, or the error that it fails with.
+
+    ``last``: of one that is not up to date, what it handed on when it was last built as it is declared now.
+    """
     from zerorepo.cli.build_cmd import interruptible
     from zerorepo.cli.common import load_workspace
     from zerorepo.engine import BuildOptions, Engine
+    from zerorepo.label import parse_pattern
 
     workspace = load_workspace()
     workspace.check_settings()
 
     async def work() -> dict[Label, ProviderT | BaseException]:
         async with Engine(workspace, BuildOptions(dry_run=True)) as engine:
+            if any(engine.table.get(label) is None for label in labels):
+                await engine.match([parse_pattern(str(label), "") for label in labels])
             result = await engine.collect(labels)
             found: dict[Label, ProviderT | BaseException] = {}
             for label in labels:
@@ -148,6 +156,10 @@ def provided_all(labels: Sequence[Label], type_: type[ProviderT]) -> dict[Label,
                     found[label] = result.failed[label]
                 elif label in result.built:
                     found[label] = result.built[label].provider(type_)
+                elif last and (target := engine.table.get(label)):
+                    trace = next(iter(engine.traces.get(engine.identity(target))), None)
+                    records = [each for each in trace.providers if each.type == type_.__name__] if trace else []
+                    found.update((label, type_.model_validate_json(each.json)) for each in records)
             return found
 
     return interruptible(work())

@@ -76,7 +76,7 @@ def _case(name: str, reports: Sequence[TestReport]) -> TestCase:
     bad = [case for case in found if case.outcome in _BAD]
     lost = len(reports) - len(found)
     ways = [f"{outcome} {count}" for outcome, count in sorted(outcomes.items())] + ([f"not run {lost}"] if lost else [])
-    message = f"in {len(reports)} runs: {', '.join(ways)}" + (f"\n{bad[0].message}" if bad else "")
+    message = f"in {len(reports)} runs: {', '.join(ways)}" + (f"\n{bad[0].message}" if bad and bad[0].message else "")
     failed = len(bad) >= CONSENSUS * len(reports)
     return TestCase(name=name, outcome=bad[0].outcome if failed else Outcome.FLAKY, message=message)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Annotated, Any
 
 import typer
@@ -20,9 +21,9 @@ from zerorepo_rpg.rules.plan import node_label
 
 _LINES = 12
 _HINTS = {
-    Why.REPAIRS: "state its requirements more clearly, raise `max_repairs`, or write it: `zerorepo adopt {label} FILE`",
-    Why.NO_REPAIR: "give the tier `strong` a stronger model, or write it: `zerorepo adopt {label} FILE`",
-    Why.UNDECIDED: "give the tier `strong` a stronger model, or write it: `zerorepo adopt {label} FILE`",
+    Why.REPAIRS: "state its requirements more clearly, raise `max_repairs`, or write it: `zerorepo adopt {label} --from FILE`",
+    Why.NO_REPAIR: "give the tier `strong` a stronger model, or write it: `zerorepo adopt {label} --from FILE`",
+    Why.UNDECIDED: "give the tier `strong` a stronger model, or write it: `zerorepo adopt {label} --from FILE`",
     Why.INTERFACE: "`zerorepo build {label}` plans by the corrected interface (not with --locked)",
     Why.ENVIRONMENT: "`zerorepo build {label}` runs its tests again in fresh worlds",
 }
@@ -66,8 +67,8 @@ def _looked_at(
         ledger.close()
     nodes = {node.id: node_label(plan_label, node.id, ".code") for node in plan.nodes()}
     tests = {name: node_label(plan_label, name, ".tests") for name in nodes}
-    codes = provided_all(list(nodes.values()), NodeCode)
-    firsts = provided_all(list(tests.values()), NodeTests)
+    codes = provided_all(list(nodes.values()), NodeCode, last=True)
+    firsts = provided_all(list(tests.values()), NodeTests, last=True)
     failed, skipped, unknown = [], [], []
     for name, label in nodes.items():
         code = codes.get(label)
@@ -106,22 +107,26 @@ def _entry(
     }
 
 
+def many(count: int, word: str) -> str:
+    """``1 test``, ``2 tests``."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
 def _report(
     failed: list[dict[str, Any]], skipped: list[str], unknown: list[str], hollow: dict[str, list[str]]
 ) -> list[str]:
     lines = []
     for each in failed:
-        times = f"mended {each['attempts']} time{'' if each['attempts'] == 1 else 's'}"
-        lines.append(
-            f"{each['label']}: {each['cause']} ({times}, {each['questions']} questions, ${each['cost_usd']:.4f})"
-        )
+        spent = f"{many(each['attempts'], 'round')} of mending, {many(each['questions'], 'question')}, ${each['cost_usd']:.4f}"
+        lines.append(f"{each['label']}: {each['cause']} ({spent})")
         lines += [f"  {line}" for line in each["history"]]
         lines += [f"  | {line}" for line in each["output"].strip().splitlines()[:_LINES]]
         lines += [f"  retry: {each['retry']}", ""]
     for name, tests in sorted(hollow.items()):
-        lines.append(
-            f"{name}: {len(tests)} of its tests pass without its code: {', '.join(t.rpartition('::')[2] for t in tests)}"
-        )
+        # Cases of one test function in one word.
+        counts = Counter(each.rpartition("::")[2].partition("[")[0] for each in tests)
+        listed = ", ".join(f"{test} ({count} cases)" if count > 1 else test for test, count in counts.items())
+        lines.append(f"{name}: {many(len(tests), 'test')} would pass without its code: {listed}")
     if unknown:
         lines.append(f"not built: {', '.join(unknown)}")
     if skipped:
