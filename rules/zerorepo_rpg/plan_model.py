@@ -76,6 +76,15 @@ class ModuleSet(Provider):
             found.setdefault(flow.target, []).append(flow.source)
         return {module: tuple(sorted(set(sources))) for module, sources in found.items()}
 
+    def upstream(self) -> dict[str, tuple[str, ...]]:
+        """Module to the modules whose nodes it may use: those whose data it takes, and after them those further up."""
+        needs = self.needs()
+        found = {}
+        for module, direct in needs.items():
+            further = digraph.reachable(needs, direct) - {*direct, module}
+            found[module] = (*direct, *sorted(further))
+        return found
+
 
 class FilePlan(Value):
     """A file of the package (``textkit/slug/core.py``), its module, and the ids of the features that it implements."""

@@ -170,11 +170,11 @@ def interfaces_inputs(plan: Plan, requirements: Sequence[Requirement]) -> dict[s
     For a plan whose interfaces were mended after their stages: a module must not be asked for because of it.
     """
     by_id = {feature.id: feature for feature in plan.features.features}
-    needs, given = plan.modules.needs(), {each.module: each.interfaces for each in plan.interfaces}
+    reach, given = plan.modules.upstream(), {each.module: each.interfaces for each in plan.interfaces}
     found = {}
     for module in plan.modules.modules:
         available = [base.interface() for base in plan.base_classes.classes]
-        available += [node for upstream in needs[module.id] for node in given.get(upstream, ())]
+        available += [node for upstream in reach[module.id] for node in given.get(upstream, ())]
         files = tuple(file for file in plan.layout.files if file.module == module.id)
         flows = tuple(flow for flow in plan.modules.flows if module.id in (flow.source, flow.target))
         told = _behind([by_id[name] for name in module.features], requirements)

@@ -175,7 +175,7 @@ def module_label(owner: Label, module: str, name: str) -> Label:
 
 
 def _declare_modules(ctx: RuleContext[StageAttrs], value: ModuleSet) -> None:
-    needs = value.needs()
+    reach = value.upstream()
     stem = ctx.label.name.rpartition(".")[0]
     common = {
         "spec": str(ctx.attrs.spec),
@@ -188,7 +188,7 @@ def _declare_modules(ctx: RuleContext[StageAttrs], value: ModuleSet) -> None:
     for module in value.modules:
         attrs = {**common, "module": module.id}
         ctx.declare(module_label(ctx.label, module.id, "files"), "rpg_files", attrs)
-        upstream = [str(module_label(ctx.label, each, "interfaces")) for each in needs[module.id]]
+        upstream = [str(module_label(ctx.label, each, "interfaces")) for each in reach[module.id]]
         files = str(module_label(ctx.label, module.id, "files"))
         ctx.declare(
             module_label(ctx.label, module.id, "interfaces"),
