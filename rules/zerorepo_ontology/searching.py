@@ -70,8 +70,10 @@ class Searcher:
         by_id = self.ontology.by_id
         rows = []
         for node in self.ontology.nodes:
-            above = by_id[node.parent].name if node.parent else ""
-            parts = [(node.name, 3), (node.description, 1), (above, 1)]
+            parts = [(node.name, 3), (node.description, 1)]
+            # "Utils" is no answer to a question about what it stands below.
+            if node.parent and (node.level != "capability" or " " in node.name):
+                parts.append((by_id[node.parent].name, 1))
             parts += [(example.path.rpartition(".")[2], 2) for example in node.examples[:3]]
             rows.append(parts)
         return Words(rows)

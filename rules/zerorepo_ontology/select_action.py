@@ -40,6 +40,7 @@ class SelectFeatures(Action):
     """See the head of this file. ActionFailed when the specification says nothing or the ontology has no vectors."""
 
     mnemonic: ClassVar[str] = "SelectFeatures"
+    key_version: ClassVar[int] = 2
     result: ClassVar[type[ActionResult]] = Selected
 
     ontology: Digest

@@ -86,6 +86,10 @@ class Step(Value):
         return (self.requirements + self.branches) / 2
 
 
+_MARKUP = re.compile(r"`+([^`]*)`+|[*`]+|(?<!\w)_+|_+(?!\w)")
+"""Code, whose inside stays as it is, and emphasis; an underscore within a word is neither."""
+
+
 def read_requirements(text: str) -> list[Requirement]:
     """Items and sentences of Markdown, in order; headings, code and what has fewer than three words are no requirements."""
     found: list[Requirement] = []
@@ -96,7 +100,7 @@ def read_requirements(text: str) -> list[Requirement]:
         joined = " ".join(paragraph)
         paragraph.clear()
         for sentence in re.split(r"(?<=[.!?])\s+(?=[A-Z])", joined):
-            plain = re.sub(r"[*_`]+", "", sentence).strip()
+            plain = _MARKUP.sub(lambda found: found[1] or "", sentence).strip()
             if len(plain.split()) >= 3:
                 found.append(Requirement(id=f"r{len(found) + 1}", text=plain, section=section))
 

@@ -18,6 +18,7 @@ np = pytest.importorskip("numpy")
 
 from zerorepo.errors import EnvironmentFailure, UsageError  # noqa: E402
 from zerorepo_ontology import minilm_weights, opened  # noqa: E402
+from zerorepo_ontology.ontology import Node, Ontology  # noqa: E402
 from zerorepo_ontology.opened import Opened  # noqa: E402
 from zerorepo_ontology.searching import Filter, Hit, Searcher  # noqa: E402
 from zerorepo_ontology.settings import BM25, OntologySettings  # noqa: E402
@@ -68,6 +69,14 @@ def test_words_and_vectors_together_put_a_right_hit_higher_than_vectors_alone() 
 
 def test_words_alone_find_most_and_need_no_weights() -> None:
     assert share_found(searcher(BM25).search_all(list(QUERIES))) >= 0.7
+
+
+def test_a_capability_of_one_word_is_no_answer_to_what_it_stands_below() -> None:
+    nodes = [Node("d", "domain", "Statistics", ""), Node("a", "area", "Survival analysis", "d")]
+    nodes += [Node("u", "capability", "Utils", "a"), Node("k", "capability", "Kaplan Meier curves", "a")]
+    own = Searcher(Ontology([], nodes), None, None)
+    assert [hit.node.name for hit in own.search("survival analysis")] == ["Kaplan Meier curves"]
+    assert [hit.node.name for hit in own.search("utils")] == ["Utils"]
 
 
 def test_filters_hold_together() -> None:

@@ -100,6 +100,11 @@ def test_requirements_are_sentences_and_items_with_their_headings() -> None:
     ]
 
 
+def test_names_in_requirements_keep_their_underscores() -> None:
+    found = read_requirements("- `sort_rows(table, *keys)` is __never__ given snake_case *by* _hand_.\n")
+    assert [each.text for each in found] == ["sort_rows(table, *keys) is never given snake_case by hand."]
+
+
 def test_without_a_model_what_serves_the_requirements_is_selected_and_the_rest_is_not(runner: RuleRunner) -> None:
     declare(runner, "model = false")
     runner.build_ok("//:s")
