@@ -45,6 +45,7 @@ RULE_SET = RuleSet(
         ),
     },
     commands={
+        "commit": "zerorepo_rpg.cli.commit_command:commit",
         "diff": "zerorepo_rpg.cli.diff_command:diff",
         "graph": "zerorepo_rpg.cli.graph_command:graph",
         "plan": "zerorepo_rpg.cli.plan_command:plan",
