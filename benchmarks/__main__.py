@@ -8,7 +8,7 @@ import sys
 ALL = (
     "startup", "null", "leaf", "clean", "allhits", "memory", "hashing", "query", "graph", "model_calls", "sandbox", "ontology",
 )  # fmt: skip
-EXTRA = ("why",)
+EXTRA = ("why", "mutation")
 
 names = [word for word in sys.argv[1:] if word != "--quick"]
 for name in names:
