@@ -9,7 +9,7 @@ ALL = (
     "startup", "null", "leaf", "clean", "allhits", "memory", "hashing", "query", "graph", "model_calls", "writing", "sandbox",
     "ontology", "plan_edits",
 )  # fmt: skip
-EXTRA = ("why",)
+EXTRA = ("why", "mutation")
 
 names = [word for word in sys.argv[1:] if word != "--quick"]
 for name in names:

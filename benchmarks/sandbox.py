@@ -46,7 +46,7 @@ _DOCKER = (
 _COLD = "cd /tmp && tar -xf - && exec {python} -B -m pytest -q -p no:cacheprovider test_mod.py"
 
 
-class _Context:
+class MemoryContext:
     """An ``ActionContext`` in memory."""
 
     def __init__(self, state_dir: Path) -> None:
@@ -94,7 +94,7 @@ def _archive(files: Mapping[str, str]) -> bytes:
 
 
 def _resident(
-    context: _Context, files: Mapping[str, str], wheels: Mapping[str, Digest]
+    context: MemoryContext, files: Mapping[str, str], wheels: Mapping[str, Digest]
 ) -> Callable[[], Awaitable[None]]:
     action = RunTests(
         files={path: context.write(text.encode()) for path, text in files.items()},
@@ -113,7 +113,7 @@ def _resident(
 
 
 def _cold_bwrap(
-    context: _Context, files: Mapping[str, str], wheels: Mapping[str, Digest]
+    context: MemoryContext, files: Mapping[str, str], wheels: Mapping[str, Digest]
 ) -> Callable[[], Awaitable[None]]:
     stdin, limits = _archive(files), Limits()
 
@@ -131,7 +131,7 @@ def _cold_bwrap(
     return one
 
 
-def _cold_docker(context: _Context, tag: str, files: Mapping[str, str]) -> Callable[[], Awaitable[None]]:
+def _cold_docker(context: MemoryContext, tag: str, files: Mapping[str, str]) -> Callable[[], Awaitable[None]]:
     stdin = _archive(files)
 
     async def one() -> None:
@@ -183,7 +183,7 @@ async def _measure(quick: bool) -> None:
     rounds, count = (1, 4) if quick else (5, 20)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        context = _Context(Path(folder))
+        context = MemoryContext(Path(folder))
         docker_image = _docker_image()
         contenders: dict[str, Callable[[], Awaitable[None]]] = {
             "resident, tests apart": _resident(context, BARE, {}),

@@ -51,6 +51,7 @@ RULE_SET = RuleSet(
         ),
     },
     commands={
+        "commit": "zerorepo_rpg.cli.commit_command:commit",
         "diff": "zerorepo_rpg.cli.diff_command:diff",
         "failures": "zerorepo_rpg.cli.failures_command:failures",
         "graph": "zerorepo_rpg.cli.graph_command:graph",
