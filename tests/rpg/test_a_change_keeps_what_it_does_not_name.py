@@ -5,8 +5,17 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zerorepo_rpg.plan_change import FeatureChange, InterfaceChange, merge_features, merge_interfaces
+from zerorepo_rpg.plan_change import (
+    FeatureChange,
+    InterfaceChange,
+    InterfaceMend,
+    merge_features,
+    merge_interfaces,
+    merge_mend,
+)
 from zerorepo_rpg.plan_model import Feature, ModulePlan, NodeInterface
+
+from .sample import plan
 
 SORT = Feature(id="sort-rows", name="Sort", description="sorts", requirements=("sorts", "raises"))
 FILTER = Feature(id="filter-rows", name="Filter", requirements=("filters",))
@@ -95,3 +104,31 @@ def test_merging_a_change_of_features(
         else:
             assert found is not None and found.requirements == left
     assert merge_features(merged, FeatureChange(), {r for each in merged for r in each.requirements}).features == merged
+
+
+NODES = {each.id: each for each in plan().nodes()}
+MENDED = st.dictionaries(st.sampled_from(sorted(NODES)), st.sampled_from(["one", "two"]), max_size=4)
+
+
+@given(MENDED, st.booleans())
+def test_a_mend_changes_what_it_names_and_nothing_else(docstrings: dict[str, str], without_base: bool) -> None:
+    before = plan()
+    bases = {each.id: each for each in before.base_classes.classes}
+    mend = InterfaceMend(
+        interfaces=tuple(
+            NODES[name].model_copy(update={"docstring": text}) for name, text in docstrings.items() if name not in bases
+        ),
+        base_classes=tuple(
+            bases[name].model_copy(update={"docstring": text}) for name, text in docstrings.items() if name in bases
+        ),
+        removed=("shared/TextError",) if without_base else (),
+    )
+    merged = merge_mend(before, mend)
+    assert (merged.features, merged.modules, merged.layout) == (before.features, before.modules, before.layout)
+    found = {each.id: each for each in merged.nodes()}
+    assert set(NODES) - set(found) == ({"shared/TextError"} if without_base else set())
+    for name, node in found.items():
+        assert node == NODES[name].model_copy(update={"docstring": docstrings.get(name, NODES[name].docstring)})
+    assert merge_mend(merged, mend) == merged
+    unknown = InterfaceMend(interfaces=(NODES["slug/slugify"].model_copy(update={"module": "nowhere"}),))
+    assert merge_mend(before, unknown) == before
