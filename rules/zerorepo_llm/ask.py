@@ -6,8 +6,10 @@ attempt is an action of its own, so a build that stops in between goes on from t
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -55,7 +57,7 @@ async def ask_json(
         _require(check(value) if check else ())
         return value
 
-    schema = tidy_schema(answer.model_json_schema())
+    schema = _schema_of(answer)
     action = await _action(ctx, template, variables, tier, purpose, sample, "json", schema)
     return await _ask(ctx, action, read, proof, attempts)
 
@@ -85,6 +87,12 @@ async def ask_code(
 
     action = await _action(ctx, template, variables, tier, purpose, sample, "python", None)
     return await _ask(ctx, action, read, proof, attempts)
+
+
+@lru_cache(maxsize=64)
+def _schema_of(answer: type[BaseModel]) -> Mapping[str, Any]:
+    schema: Mapping[str, Any] = tidy_schema(answer.model_json_schema())
+    return schema
 
 
 def tidy_schema(schema: Any, *, of_names: bool = False) -> Any:
@@ -167,7 +175,8 @@ async def _ask(
                 raise BadAnswer(
                     [f"It was cut off after {current.max_tokens:,} tokens, before its end. Answer more briefly."]
                 )
-            value = read(answer.text)
+            # In a thread: a check may wait for a process, and others need not wait with it.
+            value = await asyncio.to_thread(read, answer.text)
             _require(await proof(value) if proof else ())
             return value
         except BadAnswer as bad:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from zerorepo.errors import InternalError, UsageError
@@ -48,7 +49,8 @@ def split(source: str, where: str) -> dict[str, str]:
     return dict(zip(names, parts[2::2], strict=True))
 
 
-def _environment(templates: Mapping[str, str], where: str) -> SandboxedEnvironment:
+@lru_cache(maxsize=64)  # compiling a template takes many times as long as rendering it
+def _environment(templates: tuple[tuple[str, str], ...], where: str) -> SandboxedEnvironment:
     from jinja2 import DictLoader, StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -90,19 +92,26 @@ def _trusted(value: Any) -> Fenced:
     return Fenced(_text(value))
 
 
+@lru_cache(maxsize=256)
+def _referenced(source: str) -> tuple[str | None, ...]:
+    """The files that a template includes; None for one whose name is computed."""
+    from jinja2 import Environment, meta
+
+    return tuple(meta.find_referenced_templates(Environment().parse(source)))
+
+
 async def _sources(fetch: Fetch, template: Template) -> dict[str, str]:
     """The sections, and every file that they include, by name."""
-    from jinja2 import Environment, TemplateSyntaxError, meta
+    from jinja2 import TemplateSyntaxError
 
     package, name = template
-    parser = Environment()
     sections = split((await fetch(package, name)).decode("utf-8"), f"{package}/{name}")
     sources = {f"[{section}]": text.strip("\n") for section, text in sections.items()}
     waiting = list(sources)
     while waiting:
         current = waiting.pop()
         try:
-            referenced = meta.find_referenced_templates(parser.parse(sources[current]))
+            referenced = _referenced(sources[current])
         except TemplateSyntaxError as error:
             raise InternalError(
                 f"The prompt file `{package}/{name}` is not a valid template: {error.message}",
@@ -125,7 +134,7 @@ async def render(fetch: Fetch, template: Template, variables: Mapping[str, objec
     from jinja2 import TemplateError
 
     where = "/".join(template)
-    environment = _environment(await _sources(fetch, template), where)
+    environment = _environment(tuple((await _sources(fetch, template)).items()), where)
     rendered = {}
     for section in ("[system]", "[user]"):
         try:

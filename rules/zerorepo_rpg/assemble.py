@@ -34,10 +34,13 @@ def package_files(plan: Plan, bodies: Mapping[str, str], *, description: str = "
     return dict(sorted({**format_files(whole, (root,)), f"{root}/py.typed": ""}.items()))
 
 
-def closure_files(plan: Plan, bodies: Mapping[str, str], wanted: Collection[str]) -> dict[str, str]:
+def closure_files(
+    plan: Plan, bodies: Mapping[str, str], wanted: Collection[str], *, formatted: bool = True
+) -> dict[str, str]:
     """The package restricted to ``wanted`` and what they use, directly or not: to test a node alone.
 
-    ``__init__`` files are empty, so that no unrelated node matters. KeyError for an unknown node, or one without a body.
+    ``__init__`` files are empty, so that no unrelated node matters. ``formatted``: as the package will stand.
+    KeyError for an unknown node, or one without a body.
     """
     chosen = plan.closure(set(wanted))
     nodes = [node for node in plan.nodes() if node.id in chosen]
@@ -46,7 +49,8 @@ def closure_files(plan: Plan, bodies: Mapping[str, str], wanted: Collection[str]
             raise KeyError(f"no body for `{node.id}`, which {', '.join(sorted(wanted))} needs")
     files = _modules(plan, nodes, bodies)
     inits = {f"{folder}/__init__.py": "" for folder in _folders(files, plan.package_name)}
-    return dict(sorted({**format_files(files, (plan.package_name,)), **inits}.items()))
+    made = format_files(files, (plan.package_name,)) if formatted else files
+    return dict(sorted({**made, **inits}.items()))
 
 
 def test_path(interface: NodeInterface) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, ClassVar
@@ -86,8 +87,12 @@ async def _run_tests(
     bodies: Mapping[str, str],
     tests: str,
     coverage: Sequence[str] = (),
+    *,
+    formatted: bool = True,
 ) -> RunTests:
-    files = closure_files(closure_plan(ctx.attrs.package, [*used, interface]), bodies, set(bodies))
+    plan = closure_plan(ctx.attrs.package, [*used, interface])
+    # In a thread: formatting waits for a process, and other nodes need not wait with it.
+    files = await asyncio.to_thread(closure_files, plan, bodies, set(bodies), formatted=formatted)
     path = test_path(interface)
     return RunTests(
         files={name: ctx.write(text.encode()) for name, text in sorted({**files, path: tests}.items())},
@@ -154,7 +159,7 @@ async def pass_without_code(ctx: RuleContext[Any], tests: str) -> tuple[TestRepo
     interface, used, bodies = await _stubs(ctx)
     if is_whole(interface):
         return None, ()
-    action = await _run_tests(ctx, interface, used, bodies, tests)
+    action = await _run_tests(ctx, interface, used, bodies, tests, formatted=False)
     run: TestRun = await ctx.run(action.model_copy(update={"brief": True}))
     hollow = tuple(case.name for case in run.report.cases if case.outcome is Outcome.PASSED)
     return run.report, hollow
@@ -164,7 +169,8 @@ async def type_problems(ctx: RuleContext[Any], source: str) -> list[str]:
     """What mypy says of the node's file when everything else in the package has its interface but no code."""
     interface, used, bodies = await _stubs(ctx)
     bodies[interface.id] = source
-    files = closure_files(closure_plan(ctx.attrs.package, [*used, interface]), bodies, set(bodies))
+    plan = closure_plan(ctx.attrs.package, [*used, interface])
+    files = closure_files(plan, bodies, set(bodies), formatted=False)
     checked: TypeProblems = await ctx.run(CheckTypes(files=files, package=ctx.attrs.package, mypy=version("mypy")))
     lines = files[interface.file].splitlines()
     found = []
