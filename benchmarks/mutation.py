@@ -2,12 +2,14 @@
 
 Each bug stands in one node; the node's own tests run in the sandbox with the real code of what it uses. A run that does not pass,
 for whatever reason, has caught the bug. Equivalent mutants are not taken out, so the rate is a lower bound. It has no peer to be
-timed beside: the number is about the test prompt, which needs work below 70 %.
+timed beside: it is about the prompt for tests, which needs work below 70 %. ``ZEROREPO_MUTATION_NODES=querying/`` takes the nodes
+whose ids begin so.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sys
 import tempfile
@@ -31,7 +33,7 @@ from zerorepo_sandbox.run_tests import RunTests
 ROOT = Path(__file__).resolve().parents[1]
 ENOUGH = 0.70
 _PER_NODE, _QUICK = 6, 1
-_LIMITS = Limits(wall_s=20.0)
+_LIMITS = Limits(wall_s=10.0)
 
 
 async def _built(folder: Path) -> tuple[Plan, dict[str, NodeCode]]:
@@ -65,12 +67,21 @@ async def _measure(folder: Path, per_node: int) -> None:
     rows: list[tuple[str, ...]] = []
     survivors: list[tuple[str, Mutant]] = []
     total = 0
+    two = asyncio.Semaphore(2)
     try:
         for node_id, written in sorted(code.items()):
+            if not node_id.startswith(os.environ.get("ZEROREPO_MUTATION_NODES", "")):
+                continue
             if await _caught(context, plan, code, node_id, written.source):
                 raise RuntimeError(f"the tests of {node_id} do not pass on its own code")
             chosen = sample(mutants(written.source), per_node, node_id)
-            alive = [each for each in chosen if not await _caught(context, plan, code, node_id, each.source)]
+
+            async def caught(mutant: Mutant, node_id: str = node_id) -> bool:
+                async with two:
+                    return await _caught(context, plan, code, node_id, mutant.source)
+
+            verdicts = await asyncio.gather(*map(caught, chosen))
+            alive = [each for each, good in zip(chosen, verdicts, strict=True) if not good]
             survivors += [(node_id, each) for each in alive]
             total += len(chosen)
             rows.append(

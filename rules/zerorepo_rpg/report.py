@@ -66,7 +66,7 @@ def repository_report(
         _nodes(plan, [proof for proof in found.proofs if proof.kind == NODE], failed),
         _requirements([proof for proof in found.proofs if proof.kind == REQUIREMENT]),
     ]
-    if bad := [case.name for case in report.cases if case.outcome in (Outcome.FAILED, Outcome.ERROR)]:
+    if bad := [case.name for case in report.cases if case.outcome not in (Outcome.PASSED, Outcome.SKIPPED)]:
         sections.append(Section("Failing tests", (), ("test",), tuple((Code(name),) for name in bad)))
     if wrong_examples:
         text = "These examples of interfaces do not hold, and are left out of the README."

@@ -237,7 +237,7 @@ def _asserts_less(before: int, after: int) -> list[str]:
 
 def said(run: TestRun) -> str:
     """What a run said, failures first, bounded."""
-    bad = [case for case in run.report.cases if case.outcome in (Outcome.FAILED, Outcome.ERROR)]
+    bad = [case for case in run.report.cases if case.outcome not in (Outcome.PASSED, Outcome.SKIPPED)]
     text = "\n\n".join(f"{case.name}: {case.outcome}\n{case.message}" for case in bad)
     return (text or run.report.output or f"no report: {run.report.status}")[:_SHOWN_CHARS]
 
