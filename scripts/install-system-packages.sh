@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
 # Installs what ZeroRepo needs from the system: bubblewrap (the sandbox), git, and venv where `python3 -m venv` lacks pip.
-# Does nothing, quickly, when all of it is there. Knows Debian and Ubuntu; elsewhere it says what to install.
+# With the argument `test` also strace, which the crash tests kill builds with. Does nothing, quickly, when all of it is there.
+# Knows Debian and Ubuntu; elsewhere it says what to install.
 set -euo pipefail
 
 missing=()
 command -v bwrap >/dev/null || missing+=(bubblewrap)
 command -v setpriv >/dev/null || missing+=(util-linux)
 command -v git >/dev/null || missing+=(git)
+case ",${1:-}," in
+    *,test,*) command -v strace >/dev/null || missing+=(strace) ;;
+esac
 if ! command -v python3 >/dev/null; then
     missing+=(python3 python3-venv)
 elif ! python3 -c 'import ensurepip, venv' 2>/dev/null; then

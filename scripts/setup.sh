@@ -2,7 +2,7 @@
 # Makes .venv and installs ZeroRepo into it, with system packages where they are missing. Arguments: extras, for example `test`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-bash scripts/install-system-packages.sh
+bash scripts/install-system-packages.sh "${1:-}"
 python=${PYTHON:-python3}
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
   echo "ZeroRepo needs Python 3.11 or newer; $("$python" --version) is too old. Set PYTHON to a newer one." >&2

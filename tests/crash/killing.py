@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import traceback
 from collections.abc import Callable
@@ -46,6 +47,7 @@ name = "l"
 rule = "lock"
 src = "a"
 """
+BUILD = "one build"
 FILES: dict[str, str | bytes] = {"zerorepo.toml": TARGETS, "a": "A", "big": "b" * 40_000, "plan.txt": "p a a\nq a big"}
 
 
@@ -137,20 +139,26 @@ class Counted:
         return self._killer.around(self._real.executemany)(query, *args)
 
 
+def build_logged(runner: RuleRunner, log: Path, killer: Killer | None = None) -> None:
+    """Build, and write down each action that has ended."""
+    done, append = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), os.write
+
+    def write(event: Event) -> None:
+        if event.kind == "action" and event.new == "done":
+            append(done, f"{event.id}\n".encode())
+
+    if killer:
+        killer.watch()
+    runner.build_ok(subscriber=write, jobs=1)
+
+
 def build_in_child(runner: RuleRunner, at: int, log: Path) -> bool:
     """Build in a fork that dies at its ``at``-th effect; whether it got to the end."""
     child = os.fork()
     if child == 0:
         code = 1
         try:
-            done, append = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), os.write
-
-            def write(event: Event) -> None:
-                if event.kind == "action" and event.new == "done":
-                    append(done, f"{event.id}\n".encode())
-
-            Killer(at).watch()
-            runner.build_ok(subscriber=write, jobs=1)
+            build_logged(runner, log, Killer(at))
             code = 0
         except BaseException:  # noqa: BLE001  (a forked child must not return into the test runner)
             traceback.print_exc()
@@ -159,6 +167,27 @@ def build_in_child(runner: RuleRunner, at: int, log: Path) -> bool:
     _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
     return not os.WIFSIGNALED(status)
+
+
+def build_until_system_call(runner: RuleRunner, at: int, log: Path) -> bool:
+    """Build in a process that strace kills as it enters its ``at``-th call by which SQLite writes; whether it got to the end."""
+    calls = "pwrite64,fdatasync,fsync,ftruncate"
+    traced = [
+        "strace",
+        "-f",
+        "-qq",
+        "-o",
+        os.devnull,
+        "-e",
+        f"trace={calls}",
+        "-e",
+        f"inject={calls}:signal=SIGKILL:when={at}",
+    ]
+    status = subprocess.run(
+        [*traced, sys.executable, __file__, str(runner.root), BUILD, str(log)], check=False
+    ).returncode
+    assert status in (0, -signal.SIGKILL, 128 + signal.SIGKILL), status
+    return status == 0
 
 
 def everything(root: Path) -> set[str]:
@@ -180,6 +209,30 @@ def check(runner: RuleRunner, log: Path, expected: dict[str, bytes], lock: bytes
     assert runner.build_ok().ran == [], where
 
 
+def edited_workspace(folder: Path) -> RuleRunner:
+    """A workspace that was built, and then changed in several ways."""
+    runner = RuleRunner(folder, FILES, rule_sets=[toy_rules.RULE_SET])
+    runner.build_ok()
+    runner.write("a", "C")
+    runner.write("plan.txt", "p a a\nr a")
+    return runner
+
+
+def kill_at_every_system_call(tmp_path: Path) -> int:
+    """As below, from outside and at calls that no Python makes: in the middle of SQLite's transactions and checkpoints."""
+    everywhere = bool(os.environ.get("ZEROREPO_CRASH_ALL"))
+    at = 1
+    while True:
+        runner, log = edited_workspace(tmp_path / f"ws{at}"), tmp_path / f"log{at}"
+        whole = build_until_system_call(runner, at, log)
+        expected = {"x": b"C", "y": b"b" * 40_000 + b"C", "gen/p": b"CC", "gen/r": b"C"}
+        check(runner, log, expected, b"C", f"killed at system call {at}")
+        shutil.rmtree(runner.root)
+        if whole:
+            return at
+        at += 1 if everywhere else 11
+
+
 STRIDE = 11  # a prime, so that no scenario meets always the same kind of effect
 
 
@@ -195,9 +248,7 @@ def kill_at_every_effect(tmp_path: Path, after: str) -> int:
             runner.write("zerorepo.toml", TARGETS.replace('"x"', '"z"').replace(":x", ":z"))
             runner.write("plan.txt", "p a a\nr a big")
         elif after not in ("nothing", "nothing, killed again and again"):
-            runner.build_ok()
-            runner.write("a", "C")
-            runner.write("plan.txt", "p a a\nr a")
+            runner = edited_workspace(runner.root)
         whole = build_in_child(runner, at, log)
         if after.endswith("again and again"):
             for part in (2, 3, 2):
@@ -244,7 +295,11 @@ def build_at_once(tmp_path: Path) -> None:
 
 if __name__ == "__main__":
     folder, scenario = Path(sys.argv[1]), sys.argv[2]
-    if scenario == "at once":
+    if scenario == BUILD:
+        build_logged(RuleRunner(folder, {"zerorepo.toml": TARGETS}, rule_sets=[toy_rules.RULE_SET]), Path(sys.argv[3]))
+    elif scenario == "at once":
         build_at_once(folder)
+    elif scenario == "system calls":
+        print(kill_at_every_system_call(folder), "system calls")
     else:
         print(kill_at_every_effect(folder, scenario), "effects")

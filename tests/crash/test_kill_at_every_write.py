@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,11 @@ def drive(tmp_path: Path, scenario: str) -> None:
 )
 def test_a_kill_at_any_effect_costs_nothing_that_was_finished(tmp_path: Path, after: str) -> None:
     drive(tmp_path, after)
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_a_kill_within_a_transaction_of_the_database_costs_nothing_that_was_finished(tmp_path: Path) -> None:
+    drive(tmp_path, "system calls")
 
 
 def test_builds_at_once_on_one_workspace_do_no_harm(tmp_path: Path) -> None:
