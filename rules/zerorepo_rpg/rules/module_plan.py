@@ -68,7 +68,7 @@ async def _locked(ctx: RuleContext[Any]) -> LockedModule:
     return found or LockedModule(interfaces=ModuleInterfaces(module=ctx.attrs.module))
 
 
-@rule("rpg_files", attrs=FilesAttrs, provides=[FileLayout, StageInputs])
+@rule("rpg_files", version=2, attrs=FilesAttrs, provides=[FileLayout, StageInputs])
 async def rpg_files(ctx: RuleContext[FilesAttrs]) -> list[Provider]:
     """Assign the module's features to files."""
     spec = await ctx.provider(ctx.attrs.spec, RepositorySpec)
@@ -102,7 +102,7 @@ async def rpg_files(ctx: RuleContext[FilesAttrs]) -> list[Provider]:
     return [answer.model_copy(update={"files": tuple(sorted(answer.files, key=lambda file: file.path))}), made]
 
 
-@rule("rpg_interfaces", attrs=InterfacesAttrs, provides=[ModuleInterfaces, StageInputs])
+@rule("rpg_interfaces", version=2, attrs=InterfacesAttrs, provides=[ModuleInterfaces, StageInputs])
 async def rpg_interfaces(ctx: RuleContext[InterfacesAttrs]) -> list[Provider]:
     """Design one interface per feature of the module."""
     spec = await ctx.provider(ctx.attrs.spec, RepositorySpec)

@@ -35,7 +35,7 @@ class SpecAttrs(Attrs):
     """Whether a model looks for conflicts, too."""
 
 
-@rule("rpg_spec", attrs=SpecAttrs, provides=[RepositorySpec])
+@rule("rpg_spec", version=2, attrs=SpecAttrs, provides=[RepositorySpec])
 async def rpg_spec(ctx: RuleContext[SpecAttrs]) -> RepositorySpec:
     """Parse the specification; sections are asked about at once, each its own action."""
     raw = ctx.read(await ctx.source(ctx.attrs.src))

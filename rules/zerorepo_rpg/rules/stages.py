@@ -56,7 +56,7 @@ async def shown_existing(ctx: RuleContext[Any], spec: RepositorySpec) -> str:
     return listing(locked.value, about)
 
 
-@rule("rpg_features", attrs=StageAttrs, provides=[FeatureSet, StageInputs])
+@rule("rpg_features", version=2, attrs=StageAttrs, provides=[FeatureSet, StageInputs])
 async def rpg_features(ctx: RuleContext[StageAttrs]) -> list[Provider]:
     """Choose the features that the requirements call for."""
     spec = await ctx.provider(ctx.attrs.spec, RepositorySpec)
@@ -106,7 +106,7 @@ async def _ask_features(ctx: RuleContext[Any], spec: RepositorySpec, locked: Loc
     return merge_features(old, change, present)
 
 
-@rule("rpg_modules", attrs=StageAttrs, provides=[ModuleSet, StageInputs], expands=True)
+@rule("rpg_modules", version=2, attrs=StageAttrs, provides=[ModuleSet, StageInputs], expands=True)
 async def rpg_modules(ctx: RuleContext[StageAttrs]) -> list[Provider]:
     """Group features into modules with acyclic data flow, and declare one package of planning targets per module."""
     assert ctx.attrs.features is not None
@@ -197,7 +197,7 @@ def _declare_modules(ctx: RuleContext[StageAttrs], value: ModuleSet) -> None:
         )
 
 
-@rule("rpg_base_classes", attrs=StageAttrs, provides=[BaseClasses, StageInputs])
+@rule("rpg_base_classes", version=2, attrs=StageAttrs, provides=[BaseClasses, StageInputs])
 async def rpg_base_classes(ctx: RuleContext[StageAttrs]) -> list[Provider]:
     """Find classes that several features share. Most libraries need none or one."""
     assert ctx.attrs.features is not None and ctx.attrs.modules is not None
