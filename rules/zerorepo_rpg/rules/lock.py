@@ -25,6 +25,7 @@ class LockAttrs(Attrs):
 
 @rule(
     "rpg_lock",
+    version=2,
     attrs=LockAttrs,
     provides=[LockedFeatures, LockedModules, LockedBaseClasses, LockedModulePlans, LockedExisting, LockedRenames],
 )

@@ -78,7 +78,7 @@ class TestsAttrs(AskingAttrs, SkeletonAttrs):
     __test__ = False
 
 
-@rule("node_tests", version=2, attrs=TestsAttrs, provides=[NodeTests], version=2, adopt=TESTS)
+@rule("node_tests", attrs=TestsAttrs, provides=[NodeTests], version=2, adopt=TESTS)
 async def node_tests(ctx: RuleContext[TestsAttrs]) -> NodeTests:
     """Ask for the tests of a node, before its code exists; they must fail without it."""
     told, variables = await prompt_variables(ctx)
@@ -116,7 +116,7 @@ class VerdictAttrs(ProvingAttrs):
     code: Label
 
 
-@rule("node_test", version=2, attrs=VerdictAttrs, provides=[TestReport], version=2, test=True)
+@rule("node_test", attrs=VerdictAttrs, provides=[TestReport], version=2, test=True)
 async def node_test(ctx: RuleContext[VerdictAttrs]) -> TestReport:
     """The verdict on a node as it was accepted, with the present code of everything that it uses."""
     code = await ctx.provider(ctx.attrs.code, NodeCode)
