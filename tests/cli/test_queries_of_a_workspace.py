@@ -79,7 +79,9 @@ def test_stale_agrees_with_a_dry_run(ws: Command) -> None:
     for path, text in (("a.txt", "other"), ("plan.txt", "one b.txt\n"), ("verdict.txt", "bad")):
         ws.write(path, text)
         for patterns in ("//...", "//:high"):
-            would = ws("build", patterns, "--dry-run", "--json").json()
+            dry = ws("build", patterns, "--dry-run", "--json")
+            assert dry.code == 0, dry
+            would = dry.json()
             answer = ws("query", f"stale({patterns})")
             wanted = set(labels(ws, patterns))
             assert set(answer.out.split()) == {*would["would_run"], *would["may_run"]} & wanted
