@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 import time
@@ -217,8 +218,8 @@ def test_around_a_failed_node_the_repository_is_assembled_and_its_dependants_are
     assert built.node("words/initials").passed
     states = (copy.out / "docs/coverage.md").read_text()
     for name in ("words.core.split_words", "slugs.core.make_slug", "paths.core.page_path"):
-        assert f"`tinytext.{name}` | FAILED" in states
-    assert "`tinytext.words.core.initials` | passed" in states
+        assert re.search(rf"`tinytext\.{name}` \|.*\| FAILED \|", states)
+    assert re.search(r"`tinytext\.words\.core\.initials` \|.*\| passed \|", states)
     assert "return [text]" in (copy.out / "tinytext/words/core.py").read_text()
 
     # Once it is mended, what was written for its dependants is run at last; who does not see the change is not asked.
@@ -299,7 +300,7 @@ def test_independent_nodes_are_asked_for_at_once(state: Path, tmp_path: Path) ->
     spec = "\n".join(["# Tinytext", "", "The package is called `tinytext`.", "", "## Numbers", "", *lines, ""])
     library = ScriptedLibrary(sketches, flows=[("alphas", "betas"), ("alphas", "gammas")])
     tiny = fresh(tmp_path / "ws", state, library, spec=spec)
-    tiny.latency_s = 0.2
+    tiny.latency_s = 0.5
     times: list[float] = []
     library.on_answer = lambda purpose: times.append(time.monotonic())
     built = tiny.build()

@@ -123,7 +123,7 @@ def test_a_removed_requirement_removes_its_node_and_its_files(tiny: Tinytext, be
     tiny.edit_spec("- `initials(text)` returns the first letter of each word, joined.\n", "")
     built = tiny.build()
     assert built.code is ExitCode.OK, built.failures
-    # The interfaces of slugs are asked for since there is one function less that it may use.
+    # The interfaces of what lies further down are asked for since there is one function less that they may use.
     assert sorted(built.asked) == sorted(
         [
             "parse the section words",
@@ -133,6 +133,7 @@ def test_a_removed_requirement_removes_its_node_and_its_files(tiny: Tinytext, be
             "lay out the files of words",
             "change the interfaces of words",
             "change the interfaces of slugs",
+            "change the interfaces of paths",
         ]
     )
     assert_unchanged(before, built, "words/split_words", "slugs/make_slug", "paths/page_path")
@@ -173,6 +174,7 @@ def test_an_added_requirement_adds_a_node_and_leaves_the_others_alone(tiny: Tiny
             "lay out the files of words",
             "change the interfaces of words",
             "change the interfaces of slugs",
+            "change the interfaces of paths",
             *written("shout"),
         ]
     )
@@ -180,7 +182,7 @@ def test_an_added_requirement_adds_a_node_and_leaves_the_others_alone(tiny: Tiny
     assert built.node("words/shout").passed
     assert "def shout" in (tiny.out / "tinytext/words/core.py").read_text()
     assert "shout" in (tiny.out / "tinytext/__init__.py").read_text()
-    assert built.tested == ["//:tinytext.suite", "//words:shout.code"]
+    assert built.tested == ["//:tinytext.suite", "//words:shout.code", "//words:shout.tests"]
 
 
 def test_going_back_to_the_old_specification_asks_nothing(tiny: Tinytext, before: Built) -> None:

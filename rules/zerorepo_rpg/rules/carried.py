@@ -11,12 +11,12 @@ from zerorepo.label import Label
 from zerorepo.rule import RuleContext, rule
 from zerorepo_rpg.providers import NodeCode, NodeTests
 from zerorepo_rpg.rename_code import Moved, rename_code
-from zerorepo_rpg.rules.node import AskingAttrs, node_tests
+from zerorepo_rpg.rules.node import TestsAttrs, node_tests
 from zerorepo_rpg.rules.node_code import CodeAttrs, node_code
 from zerorepo_rpg.rules.proving import prove
 
 
-class RenamedTestsAttrs(AskingAttrs):
+class RenamedTestsAttrs(TestsAttrs):
     """Attributes of ``renamed_tests``. ``was``: the tests under the old names; ``moves``: what became of these."""
 
     was: Label

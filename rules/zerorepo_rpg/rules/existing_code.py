@@ -8,14 +8,14 @@ from zerorepo_rpg.existing import missing_code
 from zerorepo_rpg.plan_model import NodeInterface, module_of
 from zerorepo_rpg.providers import NodeCode, NodeTests
 from zerorepo_rpg.rules.by_hand import check_adopted_code
-from zerorepo_rpg.rules.node import AskingAttrs, node_tests
+from zerorepo_rpg.rules.node import TestsAttrs, node_tests
 from zerorepo_rpg.rules.node_code import CodeAttrs, node_code
 from zerorepo_rpg.rules.proving import prove
 from zerorepo_rpg.scan_facts import facts_of
 from zerorepo_rpg.split import split_module
 
 
-class ExistingTestsAttrs(AskingAttrs):
+class ExistingTestsAttrs(TestsAttrs):
     """Attributes of ``existing_tests``."""
 
 
