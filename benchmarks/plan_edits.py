@@ -2,7 +2,8 @@
 
 Each workspace (this one and ``examples/*``) lists its edits in ``edits.toml`` beside its specification. It is copied and built from
 its transcripts; then each edit is made in a copy of that and built again. An edit whose answers are not recorded is an error, and
-so is a node that the edit does not touch and that is not, to the digest, what it was.
+so is a node that the edit does not touch and that is not, to the digest, what it was. ``targets`` in ``edits.toml`` says what is
+built where the answers for tests and code of edited nodes are not recorded; a node is then its interface.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from zerorepo.label import parse_patterns
 from zerorepo.plugins import installed
 from zerorepo.workspace import Workspace
 from zerorepo_rpg.lock import Lock, parse_lock
+from zerorepo_rpg.plan_model import NodeInterface
 
 ROOT = Path(__file__).resolve().parents[1]
 KINDS = ("reword", "add", "remove")
@@ -68,6 +70,12 @@ def edits_of(workspace: Path) -> list[Edit]:
     return found
 
 
+def targets_of(workspace: Path) -> list[str]:
+    """The patterns that are built in a workspace: ``targets`` of its ``edits.toml``, or everything."""
+    listed = tomli.loads((workspace / "edits.toml").read_text("utf-8")).get("targets", ["//..."])
+    return [str(each) for each in listed]
+
+
 def workspaces(root: Path = ROOT) -> list[Path]:
     """Every workspace that lists edits."""
     return [each for each in (root, *sorted(root.glob("examples/*"))) if (each / "edits.toml").is_file()]
@@ -87,25 +95,26 @@ def copied(workspace: Path, folder: Path) -> Path:
     return folder
 
 
-def build(folder: Path) -> Built:
-    """Build everything there."""
-    return asyncio.run(_build(folder))
+def build(folder: Path, targets: Sequence[str] = ("//...",)) -> Built:
+    """Build there."""
+    return asyncio.run(_build(folder, targets))
 
 
-async def _build(folder: Path) -> Built:
+async def _build(folder: Path, targets: Sequence[str]) -> Built:
     events, log = EventStream(), list[Event]()
     events.subscribe(log.append)
     async with Engine(Workspace.load(folder, installed()), BuildOptions(keep_going=True), events) as engine:
-        result = await engine.build(parse_patterns(["//..."]))
+        result = await engine.build(parse_patterns(list(targets)))
         records = {
             str(label): " ".join(str(record.digest) for record in built.trace.providers)
             for label, built in result.built.items()
         }
     lock = parse_lock((folder / "zerorepo.lock").read_text("utf-8"))
     nodes = {}
-    for node in _ids(lock):
-        label = "//" + node.replace("/", ":")
-        nodes[node] = " ".join(records.get(label + part, "not built") for part in _PARTS)
+    for node in _nodes(lock):
+        label = "//" + node.id.replace("/", ":")
+        built = [records[label + part] for part in _PARTS if label + part in records]
+        nodes[node.id] = " ".join(built) or node.model_dump_json()
     asked = [e.title for e in log if e.kind == "action" and e.mnemonic == "AskModel" and e.new == "done"]
     errors = [str(error) for error in result.failed.values()]
     missing = [line.strip() for text in errors for line in text.splitlines() if "No recorded answer" in line]
@@ -113,9 +122,9 @@ async def _build(folder: Path) -> Built:
     return Built(lock, nodes, asked, problem)
 
 
-def _ids(lock: Lock) -> list[str]:
+def _nodes(lock: Lock) -> list[NodeInterface]:
     plan = lock.plan()
-    return [node.id for node in plan.nodes()] if plan else []
+    return list(plan.nodes()) if plan else []
 
 
 def untouched(before: Lock, after: Lock) -> list[str]:
@@ -149,8 +158,8 @@ def measure(workspace: Path, edits: Sequence[Edit], folder: Path) -> Iterator[tu
         if workspace.is_relative_to(ROOT)
         else workspace.name
     )
-    base = copied(workspace, folder / "base")
-    before = build(base)
+    base, targets = copied(workspace, folder / "base"), targets_of(workspace)
+    before = build(base, targets)
     if before.problem:
         yield (name, "(as it is)", "", "", ""), before.problem
         return
@@ -159,7 +168,7 @@ def measure(workspace: Path, edits: Sequence[Edit], folder: Path) -> Iterator[tu
         shutil.copytree(base, there, symlinks=True)
         spec = there / "spec.md"
         spec.write_text(spec.read_text("utf-8").replace(edit.old, edit.new), "utf-8")
-        after = build(there)
+        after = build(there, targets)
         shutil.rmtree(there)
         if after.problem:
             yield (name, edit.name, edit.kind, after.problem, str(len(after.asked))), f"{edit.name}: {after.problem}"
