@@ -1,4 +1,4 @@
-"""The examples below ``examples/``: each builds from its recorded answers, passes all its tests, and builds twice to the same bytes."""
+"""What is below ``examples/`` builds from its recorded answers, passes all its tests, and builds twice to the same bytes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from shipped import ROOT
 
 from e2e.example import Example
-from shipped import ROOT
 
 pytestmark = pytest.mark.sandbox
 
