@@ -6,7 +6,6 @@ attempt is an action of its own, so a build that stops in between goes on from t
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
@@ -175,8 +174,9 @@ async def _ask(
                 raise BadAnswer(
                     [f"It was cut off after {current.max_tokens:,} tokens, before its end. Answer more briefly."]
                 )
-            # In a thread: a check may wait for a process, and others need not wait with it.
-            value = await asyncio.to_thread(read, answer.text)
+            # Not in a thread: checks parse, and two parsers at once end in a SystemError of CPython 3.11 ("AST constructor recursion
+            # depth mismatch").
+            value = read(answer.text)
             _require(await proof(value) if proof else ())
             return value
         except BadAnswer as bad:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, ClassVar
@@ -91,8 +90,7 @@ async def _run_tests(
     formatted: bool = True,
 ) -> RunTests:
     plan = closure_plan(ctx.attrs.package, [*used, interface])
-    # In a thread: formatting waits for a process, and other nodes need not wait with it.
-    files = await asyncio.to_thread(closure_files, plan, bodies, set(bodies), formatted=formatted)
+    files = closure_files(plan, bodies, set(bodies), formatted=formatted)
     path = test_path(interface)
     return RunTests(
         files={name: ctx.write(text.encode()) for name, text in sorted({**files, path: tests}.items())},
