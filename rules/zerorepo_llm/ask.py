@@ -174,8 +174,8 @@ async def _ask(
                 raise BadAnswer(
                     [f"It was cut off after {current.max_tokens:,} tokens, before its end. Answer more briefly."]
                 )
-            # Not in a thread: checks parse, and two parsers at once end in a SystemError of CPython 3.11 ("AST constructor recursion
-            # depth mismatch").
+            # Not in a thread: checks parse, and two parsers at once end in a SystemError of CPython 3.11 ("AST constructor
+            # recursion depth mismatch").
             value = read(answer.text)
             _require(await proof(value) if proof else ())
             return value
