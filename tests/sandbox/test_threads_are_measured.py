@@ -1,4 +1,4 @@
-"""Coverage of code that starts many threads: each of them runs, though an audit hook lets others in while it installs its tracer."""
+"""Coverage of code that starts many threads: each of them runs, though an audit hook lets others in meanwhile."""
 
 from __future__ import annotations
 
