@@ -39,6 +39,8 @@ COMMANDS = [
     ["spec", "show", "--help"],
     ["plan", "--help"],
     ["diff", "--help"],
+    ["failures", "--help"],
+    ["commit", "--help"],
     ["graph", "--help"],
     ["check"],
     ["doctor"],
