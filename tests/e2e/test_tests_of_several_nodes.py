@@ -260,7 +260,8 @@ def test_tests_that_nobody_can_mend_fail_and_nothing_else_does(state: Path, tmp_
 def test_against_a_failed_node_nothing_is_run_and_nobody_is_blamed(state: Path, tmp_path: Path) -> None:
     library = ScriptedLibrary()
     library.sketch("page_path", body='return f"/{section}/{title}"')
-    library.say("diagnose page_path, round 1", diagnosis("interface"))
+    library.always_say("diagnose page_path, round 1", diagnosis("interface"))
+    library.always_say("correct the interface of page_path", "no")
     built = build_paths(tmp_path / "ws", state, library)
     assert built.code is ExitCode.TESTS_FAILED, built.failures
     assert report(built, PATHS).status == "not run"
