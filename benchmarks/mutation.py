@@ -99,7 +99,9 @@ async def _measure(folder: Path, per_node: int) -> None:
     for node_id, each in survivors:
         line = code[node_id].source.split("\n")[each.line - 1].strip()
         print(f"  survived: {node_id} line {each.line}, {each.kind}: {line}")
-    if total and (total - len(survivors)) / total < ENOUGH:
+    if not total:
+        sys.exit("no bug was planted: does ZEROREPO_MUTATION_NODES name nodes of the example?")
+    if (total - len(survivors)) / total < ENOUGH:
         sys.exit(f"below {ENOUGH:.0%}: the prompt for tests needs work")
 
 

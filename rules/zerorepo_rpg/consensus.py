@@ -14,8 +14,8 @@ from zerorepo.target import Outcome, TestCase, TestReport
 FEWEST, MOST = 3, 5
 CONSENSUS = 0.6
 FLAKY = "flaky"
-_UNSTEADY = {"concurrent", "multiprocessing", "random", "secrets", "threading", "time", "uuid"}
-_NOW = {"now", "today", "utcnow"}
+_UNSTEADY = {"asyncio", "concurrent", "multiprocessing", "queue", "random", "secrets", "threading", "time", "uuid"}
+_NOW = {"now", "today", "urandom", "utcnow"}
 _BAD = (Outcome.FAILED, Outcome.ERROR)
 
 
@@ -31,10 +31,10 @@ def unsteady(*sources: str) -> bool:
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
-                names = [node.module or ""]
+                names = [f"{node.module or ''}.{alias.name}" for alias in node.names]
             elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _NOW:
                 return True
-            if any(name.partition(".")[0] in _UNSTEADY for name in names):
+            if any(part in _UNSTEADY for name in names for part in name.split(".")):
                 return True
     return False
 

@@ -47,14 +47,14 @@ def _planned(node: NodeInterface, candidates: list[RPGNode]) -> Planned:
         why = f"{len(candidates)} of that name, none in {node.file}" if candidates else "nothing of that name"
         return Planned(id=node.id, state=State.NEW, why=why)
     found = same[0]
-    if _head(node.signature) != _head(found.signature):
+    if head(node.signature) != head(found.signature):
         return Planned(id=node.id, state=State.MODIFIED, found=found.id, why="another signature")
     if found.file_path != node.file:
         return Planned(id=node.id, state=State.MODIFIED, found=found.id, why=f"moves to {node.file}")
     return Planned(id=node.id, state=State.EXISTING, found=found.id, why="the same signature")
 
 
-def _head(signature: str) -> str:
+def head(signature: str) -> str:
     """A signature without layout: for a class its name and bases, for a function all parameters and types."""
     text = signature.strip()
     for each in (text, f"{text}: ..."):

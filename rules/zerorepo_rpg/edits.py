@@ -77,7 +77,7 @@ def _apply(source: str, edit: Edit) -> str:
     else:
         new = _new_statements(edit)
     if edit.what is What.IMPORT:
-        first, last, text = _import_edit(tree, lines, edit)
+        first, last, text = _import_edit(tree, lines, edit, new)
     elif edit.what in (What.METHOD, What.MEMBER):
         first, last, text = _inner_edit(tree, lines, edit, new)
     else:
@@ -288,13 +288,12 @@ def _after_imports(tree: ast.Module, lines: Sequence[str]) -> int:
     return at
 
 
-def _import_edit(tree: ast.Module, lines: list[str], edit: Edit) -> tuple[int, int, str]:
+def _import_edit(tree: ast.Module, lines: list[str], edit: Edit, new: Sequence[ast.stmt]) -> tuple[int, int, str]:
     """Imports: ``add`` puts the statements after the others, ``replace`` and ``remove`` find the one that binds the name."""
     ending = _ending(lines)
     if edit.do is Do.ADD:
         text = _placed(edit.code, 0, ending)
-        added = ast.parse(edit.code.strip()).body
-        future = any(isinstance(node, ast.ImportFrom) and node.module == "__future__" for node in added)
+        future = any(isinstance(node, ast.ImportFrom) and node.module == "__future__" for node in new)
         at = _after_future(tree, lines) if future else _after_imports(tree, lines)
         return at, at, _gap(lines[:at], ending, 0) + text
     imports = list(_imports(tree))

@@ -10,6 +10,7 @@ from zerorepo_rpg.assemble import test_path
 from zerorepo_rpg.plan_model import NodeInterface, Plan
 from zerorepo_rpg.spec_model import RepositorySpec
 from zerorepo_rpg.staged import used_nodes
+from zerorepo_sandbox.limits import Verdict
 
 Lines = tuple[Sequence[int], Sequence[int]]
 """Executed and missing line numbers of a file."""
@@ -22,10 +23,11 @@ def evidence(
     """One proof for each node and each requirement. ``sources``: the assembled Python files, path to text.
 
     The tests of a node are its own and those of several nodes that import it. A requirement is proven by the tests of the nodes
-    whose features serve it.
+    whose features serve it, when each of them has one that passes. A run that did not come to its end proves nothing.
     """
     nodes = plan.nodes()
-    good, bad = _functions(report, passed=True), _functions(report, passed=False)
+    good = _functions(report, passed=True) if report.status == Verdict.OK else {}
+    bad = _functions(report, passed=False)
     files = _files_of(plan, sources)
 
     def of(wanted: Sequence[NodeInterface], found: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
@@ -47,7 +49,7 @@ def evidence(
                 name=requirement.id,
                 text=requirement.text,
                 by=tuple(node.id for node in behind),
-                tests=of(behind, good),
+                tests=of(behind, good) if all(of([node], good) for node in behind) else (),
                 failed=of(behind, bad),
             )
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
-from zerorepo_rpg.delta import State, delta
+from zerorepo_rpg.delta import State, delta, head
 from zerorepo_rpg.graph import EdgeType, RPGGraph, RPGNode
 from zerorepo_rpg.plan_metrics import cosine, lexical_vectors
 from zerorepo_rpg.plan_model import NodeInterface, Plan
@@ -44,8 +44,8 @@ def listing(graph: RPGGraph, about: str, *, signatures: bool = False, limit: int
             file = node.file_path
             lines.append(file)
         first = node.docstring.strip().split("\n")[0]
-        head = node.signature.strip() if signatures else f"{str(node.interface_type).lower()} {node.name}"
-        lines.append(f"  {head}" + (f": {first}" if first and not signatures else ""))
+        line = node.signature.strip() if signatures else f"{str(node.interface_type).lower()} {node.name}"
+        lines.append(f"  {line}" + (f": {first}" if first and not signatures else ""))
     return "\n".join(lines)
 
 
@@ -75,13 +75,17 @@ def with_known_uses(
 ) -> tuple[NodeInterface, ...]:
     """Interfaces in which those of existing code use what that code calls and inherits, among ``nodes`` and ``others``.
 
-    What code does need not be guessed: the graph says it. A use that the code does not have is left out.
+    What code does need not be guessed: the graph says it. A use that the code does not have is left out. Code that is to have
+    another signature will be written, so what it is planned to use stands.
     """
     places = {(node.file, node.name): node.id for node in (*others, *nodes)}
     by_code = {f"{file}::{name}": node_id for (file, name), node_id in places.items()}
     needs = _needs(graph, by_code) if graph.nodes else {}
+    heads = {node.id: head(node.signature) for node in graph.nodes if node.id in needs}
     return tuple(
-        node.model_copy(update={"uses": needs[code]}) if (code := f"{node.file}::{node.name}") in needs else node
+        node.model_copy(update={"uses": needs[code]})
+        if (code := f"{node.file}::{node.name}") in needs and heads.get(code) == head(node.signature)
+        else node
         for node in nodes
     )
 

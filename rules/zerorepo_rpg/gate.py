@@ -60,7 +60,6 @@ def check_definition(source: str, interface: NodeInterface) -> list[str]:
         return [str(error)]
 
 
-parse_answer_code = check_code
 """Another name of ``check_code``."""
 
 
@@ -318,4 +317,11 @@ def _cases(test: FunctionNode) -> int:
     return cases
 
 
-__all__ = ["asserted", "check_code", "check_definition", "check_tests", "is_stub", "parse_answer_code"]
+def asserts_less(before: int, after: int) -> list[str]:
+    """What is wrong with mended tests that assert less than they did; nothing when they do not."""
+    if after >= before:
+        return []
+    return [f"The tests had {before} assertions and now have {after}; mend what is wrong without asserting less."]
+
+
+__all__ = ["asserted", "asserts_less", "check_code", "check_definition", "check_tests", "is_stub"]

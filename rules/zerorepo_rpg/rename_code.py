@@ -1,7 +1,8 @@
 """A module's source after nodes that it defines or imports were renamed: by syntax tree, with comments and layout kept.
 
-Names in strings and comments are renamed with them, as they are in docstrings of interfaces. Whether the result still does what it
-did is for its tests to say. Knows nothing of plans.
+Names in comments, docstrings and quoted annotations are renamed with them, as they are in docstrings of interfaces; in any other
+string only a full path (``"pkg.module.name"``), since a word there may be a value. Whether the result still does what it did is for
+its tests to say. Knows nothing of plans.
 """
 
 from __future__ import annotations
@@ -57,23 +58,49 @@ def _in_strings(source: str, moves: Sequence[Moved]) -> str:
     starts = [0]
     for line in lines:
         starts.append(starts[-1] + len(line) + 1)
+    speaking = _speaking(parse(source), lines)
     text = source
     for token in reversed(tokens):
         if token.type in kinds:
             start, end = starts[token.start[0] - 1] + token.start[1], starts[token.end[0] - 1] + token.end[1]
-            text = text[:start] + _words(source[start:end], moves) + text[end:]
+            words = token.type == tokenize.COMMENT or token.start in speaking
+            text = text[:start] + _renamed(source[start:end], moves, words=words) + text[end:]
     return text
 
 
-def _words(text: str, moves: Sequence[Moved]) -> str:
-    for move in moves:
-        dotted = re.escape(f"{move.old_module}.{move.old}")
-        text = re.sub(rf"(?<![\w.]){dotted}(?!\w)", f"{move.new_module}.{move.new}", text)
-    words = {move.old: move.new for move in moves if move.old != move.new}
-    if not words:
-        return text
-    pattern = rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(words)))})(?!\w)"
-    return re.sub(pattern, lambda match: words[match[0]], text)
+def _speaking(tree: ast.Module, lines: Sequence[str]) -> set[tuple[int, int]]:
+    """Where the strings begin that speak of code, by line and column of characters: docstrings and quoted annotations."""
+    found: list[ast.expr] = []
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            found += [each.value for each in node.body[:1] if isinstance(each, ast.Expr)]
+        annotations = [getattr(node, "annotation", None), getattr(node, "returns", None)]
+        found += [
+            each
+            for top in annotations
+            if isinstance(top, ast.expr)
+            for each in ast.walk(top)
+            if isinstance(each, ast.expr)
+        ]
+    return {
+        (each.lineno, len(lines[each.lineno - 1].encode()[: each.col_offset].decode()))
+        for each in found
+        if isinstance(each, ast.Constant) and isinstance(each.value, str)
+    }
+
+
+def _renamed(text: str, moves: Sequence[Moved], *, words: bool) -> str:
+    """Full paths of what has moved, and with ``words`` its bare names, in one pass: what is new is not renamed again."""
+    known = {f"{move.old_module}.{move.old}": f"{move.new_module}.{move.new}" for move in moves}
+    if words:
+        known |= {move.old: move.new for move in moves}
+    longest = sorted(known, key=lambda name: (-len(name), name))
+    pattern = rf"(?<![\w.])(?:{'|'.join(map(re.escape, longest))})(?!\w)"
+    if words:
+        # A bare name may follow a dot, as in `self.name`; a full path may not.
+        bare = "|".join(re.escape(move.old) for move in moves)
+        pattern = rf"{pattern}|(?<=\.)(?:{bare})(?!\w)"
+    return re.sub(pattern, lambda match: known[match[0]], text)
 
 
 def _attributes(text: str, moves: Sequence[Moved]) -> str:
@@ -113,6 +140,8 @@ def _imports(text: str, moves: Sequence[Moved]) -> str:
         ]
         if not here or node.level or node.end_lineno is None:
             continue
+        if lines[node.lineno - 1].encode()[: node.col_offset].strip():
+            raise ValueError(f"line {node.lineno}: an import that does not stand alone cannot be rewritten")
         by_old = {move.old: move for move in here}
         modules: dict[str, list[ast.alias]] = {}
         for alias in node.names:
@@ -125,9 +154,8 @@ def _imports(text: str, moves: Sequence[Moved]) -> str:
             for module, names in modules.items()
         ]
         rest = lines[node.end_lineno - 1].encode()[node.end_col_offset :].decode()
-        if not indent.strip():
-            new_lines[-1] += rest
-            lines[node.lineno - 1 : node.end_lineno] = new_lines
+        new_lines[-1] += rest
+        lines[node.lineno - 1 : node.end_lineno] = new_lines
     return "\n".join(lines)
 
 

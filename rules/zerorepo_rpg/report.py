@@ -12,6 +12,7 @@ from typing import NamedTuple
 from zerorepo.target import Outcome, Proof, TestEvidence, TestReport
 from zerorepo_rpg.evidence import NODE, REQUIREMENT, Lines
 from zerorepo_rpg.plan_model import Plan
+from zerorepo_sandbox.limits import Verdict
 
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}"
@@ -61,10 +62,16 @@ def repository_report(
     """
     shown = ", ".join(f"{n} {each}" for each in Outcome if (n := report.count(each))) or "none"
     sections = [
-        Section("Tests and coverage", (f"Tests: {shown}. Coverage: {percent(coverage.values())} of lines.",)),
+        Section(
+            "Tests and coverage",
+            (
+                *(() if report.status == Verdict.OK else (f"The run did not come to its end: {report.status}.",)),
+                f"Tests: {shown}. Coverage: {percent(coverage.values())} of lines.",
+            ),
+        ),
         _files(coverage),
         _nodes(plan, [proof for proof in found.proofs if proof.kind == NODE], failed),
-        _requirements([proof for proof in found.proofs if proof.kind == REQUIREMENT]),
+        _requirements([proof for proof in found.proofs if proof.kind == REQUIREMENT], failed),
     ]
     if bad := [case.name for case in report.cases if case.outcome not in (Outcome.PASSED, Outcome.SKIPPED)]:
         sections.append(Section("Failing tests", (), ("test",), tuple((Code(name),) for name in bad)))
@@ -92,7 +99,7 @@ def _nodes(plan: Plan, proofs: Sequence[Proof], failed: Sequence[str]) -> Sectio
     for node in plan.nodes():
         served = ", ".join(names.get(feature, feature) for feature in node.features) or "(shared)"
         proof = by_id.get(node.id, Proof(kind=NODE, name=node.id))
-        state = "FAILED" if node.id in failed or proof.failed else "passed"
+        state = "FAILED" if node.id in failed or proof.failed else "passed" if proof.tests else "not proven"
         share = f"{100 * proof.covered / proof.lines:.0f} %" if proof.lines else "-"
         count = f"{len(proof.tests)} of {len(proof.tests) + len(proof.failed)}"
         rows.append((served, Code(f"{node.import_path}.{node.name}"), Number(count), Number(share), state))
@@ -100,12 +107,13 @@ def _nodes(plan: Plan, proofs: Sequence[Proof], failed: Sequence[str]) -> Sectio
     return Section("Features", (), heads, tuple(rows))
 
 
-def _requirements(proofs: Sequence[Proof]) -> Section:
+def _requirements(proofs: Sequence[Proof], failed: Sequence[str]) -> Section:
+    proven = [proof.proven and not set(proof.by) & set(failed) for proof in proofs]
     rows = tuple(
-        (proof.text, Code(", ".join(proof.by)), _test_files(proof), "proven" if proof.proven else "not proven")
-        for proof in proofs
+        (proof.text, Code(", ".join(proof.by)), _test_files(proof), "proven" if good else "not proven")
+        for proof, good in zip(proofs, proven, strict=True)
     )
-    done = sum(proof.proven for proof in proofs)
+    done = sum(proven)
     text = (
         f"{done} of {len(proofs)} sentences of the specification are proven: the tests of everything that serves them pass.",
     )

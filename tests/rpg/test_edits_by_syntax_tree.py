@@ -107,6 +107,11 @@ def test_one_of_several_imported_names_is_removed_and_the_others_stay() -> None:
     assert "import math\n" in changed
 
 
+def test_imports_may_come_indented_as_they_stood_elsewhere() -> None:
+    changed = after(edit("add", "import", "", "    import re\n    import json\n"))
+    assert "\nimport re\nimport json\n" in changed
+
+
 def test_a_replaced_import_keeps_what_else_its_statement_imports() -> None:
     changed = after(edit("replace", "import", "Final", "from typing_extensions import Final"))
     assert "from typing import Any\nfrom typing_extensions import Final\n" in changed

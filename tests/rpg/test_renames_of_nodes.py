@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -176,6 +177,32 @@ def test_an_import_of_what_moved_elsewhere_is_split() -> None:
     assert rename_code("from textkit.slug.core import slugify as s\ns\n", [move()]) == (
         "from textkit.slug.core import to_slug as s\ns\n"
     )
+
+
+def test_a_word_in_a_string_that_is_a_value_stays_and_a_full_path_or_a_quoted_annotation_is_renamed() -> None:
+    source = (
+        "def count(x: 'slugify', y: 'é | slugify') -> 'list[slugify]':\n"
+        "    return {'slugify': 1, 'path': 'textkit.slug.core.slugify', 'other': f'slugify {x}'}\n"
+    )
+    text = rename_code(source, [move()])
+    assert "x: 'to_slug', y: 'é | to_slug') -> 'list[to_slug]'" in text
+    assert "{'slugify': 1, 'path': 'textkit.slug.core.to_slug', 'other': f'slugify {x}'}" in text
+
+
+def test_what_a_rename_has_put_there_is_not_renamed_again() -> None:
+    moves = [
+        Moved(old="a", new="b", old_module="pkg.x", new_module="pkg.x"),
+        Moved(old="b", new="c", old_module="pkg.y", new_module="pkg.y"),
+    ]
+    assert rename_code("# pkg.x.a and pkg.y.b\nP = 'pkg.x.a'\n", moves) == "# pkg.x.b and pkg.y.c\nP = 'pkg.x.b'\n"
+
+
+@pytest.mark.parametrize(
+    "line", ["if True: from textkit.slug.core import slugify", "import a; from textkit.slug.core import slugify"]
+)
+def test_an_import_that_shares_its_line_is_an_error(before: str) -> None:
+    with pytest.raises(ValueError, match="does not stand alone"):
+        rename_code(f"{before}from textkit.slug.core import slugify\nslugify\n", [move()])
 
 
 @settings(deadline=None)

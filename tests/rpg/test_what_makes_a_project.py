@@ -183,6 +183,22 @@ def test_each_node_and_sentence_has_the_tests_that_prove_it() -> None:
     assert not proofs["requirement", "r-word-count"].proven
 
 
+@pytest.mark.parametrize("status", ["timeout", "tampered"])
+def test_a_run_that_did_not_come_to_its_end_proves_nothing(status: str) -> None:
+    run = reported().model_copy(update={"passed": False, "status": status})
+    found = evidence(plan(), spec(), run, {}, sources())
+    assert not any(proof.proven for proof in found.proofs)
+    text = to_markdown(repository_report(plan(), run, {}, found))
+    assert f"The run did not come to its end: {status}." in text
+    assert "| passed |" not in text and "| proven |" not in text
+
+
+def test_a_node_that_failed_unproves_its_sentences_though_the_suite_passes() -> None:
+    found = evidence(plan(), spec(), reported(), {}, sources())
+    text = to_markdown(repository_report(plan(), reported(), {}, found, failed=["slug/slugify"]))
+    assert "| proven |" not in next(line for line in text.split("\n") if line.startswith("| It can make-slug."))
+
+
 def test_a_case_that_fails_unproves_what_it_tests() -> None:
     run = reported("tests/slug/test_slugify.py::test_many[b]")
     found = evidence(plan(), spec(), run, {}, sources())

@@ -59,7 +59,10 @@ def _nothing(as_json: bool, why: str) -> None:
 def _looked_at(
     plan_label: Label, plan: Plan
 ) -> tuple[list[dict[str, Any]], list[str], list[str], dict[str, list[str]]]:
-    """Failures; nodes that were not run because of them; nodes that are not up to date; tests that pass without code."""
+    """Failures; nodes that were not run because of them; nodes of which no result is known; tests that pass without code.
+
+    What is known is of the last build of each node, which may be older than the plan.
+    """
     ledger = Ledger(state_dir(workspace_root()))
     try:
         spent = {each.group[0]: each for each in ledger.sums("target")}
@@ -131,7 +134,10 @@ def _report(
         lines.append(f"not built: {', '.join(unknown)}")
     if skipped:
         lines.append(f"not run because of a failure below them: {len(skipped)} ({', '.join(skipped)})")
-    lines.append(f"{len(failed)} failed" if failed else "no node has failed")
+    if failed:
+        lines.append(f"{len(failed)} failed")
+    else:
+        lines.append("no node that was built has failed" if unknown else "no node has failed")
     return lines
 
 

@@ -88,7 +88,8 @@ def _check(lock: Lock, where: str, spec_label: object) -> int:
         planned, spec.model_copy(update={"requirements": lock.requirements}), files_of(lock.existing)
     )
     # The checks above are of the plan by itself; this, of the plan beside the specification as it is now.
-    problems += trace(parsed, lock).problems() if (parsed := _parsed(spec_label)) else ()
+    parsed = _parsed(spec_label)
+    problems += trace(parsed, lock).problems() if parsed else ()
     found = measure(planned.modules, planned.features.features, feature_weights(planned))
     rows = [
         f"  {each.id}: {each.features} features, cohesion {each.cohesion:.2f}, coupling {each.coupling}"
@@ -96,6 +97,8 @@ def _check(lock: Lock, where: str, spec_label: object) -> int:
     ]
     whole = f"cohesion {found.cohesion:.2f}, coupling {found.coupling:.1f}, modularity {found.modularity:.2f}"
     listed = [str(problem) for problem in problems] or ["every check passes"]
+    if parsed is None:
+        listed.append("not compared with the specification, which has changed since it was parsed: zerorepo spec parse")
     flows = Counter((flow.source, flow.target) for flow in planned.modules.flows)
     edges = [WeightedEdge(source=a, target=b, weight=count) for (a, b), count in flows.items()]
     listed += [

@@ -11,8 +11,9 @@ from typing import Any
 
 from zerorepo.label import Label
 from zerorepo.rule import RuleContext
+from zerorepo_rpg.existing import existing_nodes
 from zerorepo_rpg.plan_model import NodeInterface, Plan, module_of
-from zerorepo_rpg.providers import LockedBaseClasses, LockedFeatures, LockedModulePlans
+from zerorepo_rpg.providers import LockedBaseClasses, LockedExisting, LockedFeatures, LockedModulePlans
 from zerorepo_rpg.rename_code import Moved
 from zerorepo_rpg.renames import LockedRenames, Rename, before, carried, found_renames, told, told_of
 from zerorepo_rpg.spec_model import RepositorySpec
@@ -29,7 +30,16 @@ async def renames_of(ctx: RuleContext[Any], plan: Plan, spec: RepositorySpec) ->
     nodes: list[NodeInterface] = [base.interface() for base in bases.value.classes]
     nodes += [node for each in locked.modules.values() for node in each.interfaces.interfaces]
     old = told(nodes, features.value.features, features.requirements)
-    return found_renames(old, told_of(plan, spec.requirements), known.renames) if old else ()
+    existing = (await ctx.provider(ctx.attrs.lock, LockedExisting)).value
+    found = found_renames(old, told_of(plan, spec.requirements), known.renames) if old else ()
+    # Code of people is in their files, under the name that it has there: it has nothing to carry, before or after.
+    people = {f"{node.file_path}::{node.name}" for node in existing.nodes}
+    there = existing_nodes(plan, existing)
+    return tuple(
+        rename.model_copy(update={"nodes": tuple(node for node in rename.nodes if node not in there)})
+        for rename in found
+        if rename.id not in there and f"{rename.file}::{rename.was.rpartition('/')[2]}" not in people
+    )
 
 
 class Carrying:

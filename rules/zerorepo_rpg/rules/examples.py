@@ -11,6 +11,7 @@ from zerorepo_rpg.plan_model import Plan
 from zerorepo_rpg.providers import NodeCode
 from zerorepo_rpg.rules.plan import node_label
 from zerorepo_rpg.rules.staged import run_tests
+from zerorepo_sandbox.limits import Verdict
 from zerorepo_sandbox.settings import TierName
 
 
@@ -32,7 +33,8 @@ async def rpg_examples(ctx: RuleContext[ExamplesAttrs]) -> HoldingExamples:
     code = await ctx.providers(labels.values(), NodeCode)
     package = package_files(plan, {node_id: each.source for node_id, each in zip(labels, code, strict=True)})
     run = await run_tests(ctx, package, examples_test(plan), TEST_PATH)
-    passed = {case.name.rpartition("::")[2] for case in run.report.cases if case.outcome is Outcome.PASSED}
+    cases = run.report.cases if run.report.status == Verdict.OK else ()
+    passed = {case.name.rpartition("::")[2] for case in cases if case.outcome is Outcome.PASSED}
     return HoldingExamples(
         hold=tuple(each.name for each in examples if each.test in passed),
         fail=tuple(each.name for each in examples if each.test not in passed),

@@ -9,8 +9,7 @@ from zerorepo_rpg.plan_model import NodeInterface, module_of
 from zerorepo_rpg.providers import NodeCode, NodeTests
 from zerorepo_rpg.rules.by_hand import check_adopted_code
 from zerorepo_rpg.rules.node import TestsAttrs, node_tests
-from zerorepo_rpg.rules.node_code import CodeAttrs, node_code
-from zerorepo_rpg.rules.proving import prove
+from zerorepo_rpg.rules.node_code import CodeAttrs, node_code, proven
 from zerorepo_rpg.scan_facts import facts_of
 from zerorepo_rpg.split import split_module
 
@@ -55,13 +54,7 @@ async def existing_code(ctx: RuleContext[ExistingCodeAttrs]) -> NodeCode:
             where=node.file,
             hint="say in the specification what that code does, so that it is planned, too",
         )
-    tests = (await ctx.provider(ctx.attrs.tests, NodeTests)).source
-    code = await ctx.providers(ctx.attrs.closure_code, NodeCode)
-    if not all(each.passed for each in code):
-        return NodeCode(source=source, tests=tests, passed=False, failure="not run: it uses code that failed")
-    run = await prove(ctx, source, tests)
-    said = "\n".join(case.message for case in run.report.cases if case.message) or run.report.output
-    return NodeCode(source=source, tests=tests, passed=run.report.passed, failure="" if run.report.passed else said)
+    return await proven(ctx, source)
 
 
 async def _source(ctx: RuleContext[ExistingCodeAttrs], node: NodeInterface) -> str:
@@ -71,7 +64,10 @@ async def _source(ctx: RuleContext[ExistingCodeAttrs], node: NodeInterface) -> s
         data = ctx.read(await ctx.source(path))
         found = {each.name: each.digest for each in facts_of(node.file, data).definitions}
         if found.get(node.name) == ctx.attrs.digest:
-            return data.decode()
+            try:
+                return data.decode("utf-8-sig")
+            except UnicodeDecodeError as error:
+                raise TargetFailed(f"The file is not UTF-8 (byte {error.start})", where=path) from None
     where = f" ({', '.join(paths)} is not as it was scanned)" if paths else ""
     raise TargetFailed(
         f"No file of the workspace holds `{node.name}` as `{ctx.attrs.lock_path}` says it is{where}",

@@ -12,7 +12,6 @@ from typing import Any
 
 from zerorepo.label import Label
 from zerorepo.rule import Named, RuleContext, rule
-from zerorepo.target import Outcome
 from zerorepo_llm.ask import ask_code
 from zerorepo_rpg.consensus import unsteady
 from zerorepo_rpg.gate import check_code
@@ -23,12 +22,9 @@ from zerorepo_rpg.rules.attribution import attribute
 from zerorepo_rpg.rules.by_hand import check_adopted_code, code_adopt, code_file, text_of
 from zerorepo_rpg.rules.localization import localize
 from zerorepo_rpg.rules.node import AskingAttrs, prompt_variables
-from zerorepo_rpg.rules.proving import ProvingAttrs, prove, prove_anew, type_problems
+from zerorepo_rpg.rules.proving import ProvingAttrs, output_of, prove, prove_anew, type_problems
 from zerorepo_rpg.rules.repair import correct_interface, mend_code, mend_tests
 from zerorepo_sandbox.run_tests import TestRun
-
-_SHOWN_CHARS = 12_000
-_BAD = (Outcome.FAILED, Outcome.ERROR, Outcome.FLAKY)
 
 
 class CodeAttrs(AskingAttrs, ProvingAttrs):
@@ -44,6 +40,11 @@ async def adopted_code(ctx: RuleContext[CodeAttrs], files: Named) -> NodeCode:
     interface = await ctx.provider(ctx.attrs.interface, NodeInterface)
     source = text_of(ctx, files, code_file(ctx.label))
     check_adopted_code(ctx, source, interface)
+    return await proven(ctx, source)
+
+
+async def proven(ctx: RuleContext[Any], source: str) -> NodeCode:
+    """A person's code with the verdict of its tests; whoever wrote it mends it."""
     tests = (await ctx.provider(ctx.attrs.tests, NodeTests)).source
     if failure := await _broken(ctx):
         return NodeCode(source=source, tests=tests, passed=False, failure=failure, why=Why.DEPENDENCY)
@@ -194,12 +195,4 @@ def _first_line(text: str) -> str:
     return text.strip().partition("\n")[0][:200]
 
 
-def output_of(run: TestRun) -> str:
-    """What a run said, failures first, bounded."""
-    bad = [case for case in run.report.cases if case.outcome in _BAD]
-    parts = [f"{case.name}: {case.outcome}\n{case.message}" for case in bad]
-    text = "\n\n".join(parts) or run.report.output or f"no report: {run.report.status}"
-    return text[:_SHOWN_CHARS]
-
-
-__all__ = ["CodeAttrs", "adopted_code", "node_code", "output_of"]
+__all__ = ["CodeAttrs", "adopted_code", "node_code", "proven"]

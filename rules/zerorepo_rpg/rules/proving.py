@@ -25,7 +25,9 @@ from zerorepo_sandbox.isolation import isolation, test_environment, test_limits,
 from zerorepo_sandbox.run_tests import FileCoverage, RunTests, TestRun
 from zerorepo_sandbox.settings import TierName
 
-_ANEW = (101, 102, 103)
+_SHOWN_CHARS = 12_000
+_BAD = (Outcome.FAILED, Outcome.ERROR, Outcome.FLAKY)
+_ANEW = (0, 101, 102)
 _TYPE_PROBLEMS = 10
 
 
@@ -117,10 +119,13 @@ async def prove(
 ) -> TestRun:
     """Run a node's tests: once when they pass, three times when they do not or are ``doubtful``, five times when runs differ.
 
-    Each run after the first has an order of its own. ``accepted``: this is the code that was settled on, so its world may be
-    looked into.
+    ``accepted``: this is the code that was settled on, so its world may be looked into.
     """
-    action = await _of_code(ctx, source, tests)
+    return await steady(ctx, await _of_code(ctx, source, tests), doubtful=doubtful, accepted=accepted)
+
+
+async def steady(ctx: RuleContext[Any], action: RunTests, *, doubtful: bool = False, accepted: bool = False) -> TestRun:
+    """Run tests as often as ``prove`` says. Each run after the first has an order of its own."""
     first: TestRun = await (debug.run_tests(ctx, action) if accepted else ctx.run(action))
     if first.report.passed and not doubtful:
         return first
@@ -199,15 +204,25 @@ async def plan_problems(ctx: RuleContext[Any], corrected: NodeInterface) -> list
     return [f"mypy, on the interfaces of the whole plan: {line}" for line in checked.lines[:_TYPE_PROBLEMS]]
 
 
+def output_of(run: TestRun) -> str:
+    """What a run said, failures first, bounded."""
+    bad = [case for case in run.report.cases if case.outcome in _BAD]
+    parts = [f"{case.name}: {case.outcome}\n{case.message}" for case in bad]
+    text = "\n\n".join(parts) or run.report.output or f"no report: {run.report.status}"
+    return text[:_SHOWN_CHARS]
+
+
 __all__ = [
     "ProvingAttrs",
     "RunTestsAnew",
     "SkeletonAttrs",
     "closure_plan",
     "covered",
+    "output_of",
     "pass_without_code",
     "plan_problems",
     "prove",
     "prove_anew",
+    "steady",
     "type_problems",
 ]

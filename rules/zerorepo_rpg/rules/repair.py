@@ -13,7 +13,7 @@ from zerorepo.rule import RuleContext
 from zerorepo.values import Value
 from zerorepo_llm.ask import ask_json
 from zerorepo_rpg.edits import Repair, apply_edits
-from zerorepo_rpg.gate import asserted, check_code, check_tests
+from zerorepo_rpg.gate import asserted, asserts_less, check_code, check_tests
 from zerorepo_rpg.interface_checks import check_interface
 from zerorepo_rpg.plan_model import NodeInterface
 from zerorepo_rpg.rules.asking import template
@@ -52,13 +52,17 @@ async def mend_tests(
     before = asserted(tests)
 
     def check(code: str) -> list[str]:
-        return [*check_tests(code, interface), *_asserts_less(before, asserted(code))]
+        return [*check_tests(code, interface), *asserts_less(before, asserted(code))]
 
     async def proof(answer: Repair) -> Sequence[str]:
         mended = apply_edits(tests, answer.edits)
         report, hollow = await pass_without_code(ctx, mended)
         if report is not None and report.passed:
             return [f"All {len(hollow)} tests pass although `{interface.name}` has no code; assert what it does."]
+        if emptied := sorted(set(hollow) - set((await pass_without_code(ctx, tests))[1])):
+            return [
+                f"Without any code of `{interface.name}` these pass now: {', '.join(emptied)}; assert what it does."
+            ]
         return _covers_less(await covered(ctx, source, tests), await covered(ctx, source, mended))
 
     return await _mend(ctx, "repair_tests.md", seen, tests, purpose, check, proof)
@@ -113,17 +117,14 @@ async def correct_interface(
     return interface.model_copy(update=dict(answer))
 
 
-def _asserts_less(before: int, after: int) -> list[str]:
-    if after >= before:
-        return []
-    return [f"The tests had {before} assertions and now have {after}; mend what is wrong without asserting less."]
-
-
 def _covers_less(before: int | None, after: int | None) -> list[str]:
-    if before is None or (after is not None and after >= before):
+    if after is None:
+        return [
+            "The tests did not run to their end, so what they cover is not known; mend what is wrong without testing less."
+        ]
+    if before is None or after >= before:
         return []
-    now = "did not run to their end, so what they cover is not known" if after is None else f"now run {after}"
-    return [f"The tests ran {before} lines of the code and {now}; mend what is wrong without testing less."]
+    return [f"The tests ran {before} lines of the code and now run {after}; mend what is wrong without testing less."]
 
 
 __all__ = ["correct_interface", "mend_code", "mend_tests"]

@@ -76,6 +76,7 @@ async def smoke_test(ctx: RuleContext[SmokeTestAttrs]) -> list[Provider]:
         subject=f"the whole package `{plan.package_name}`",
         interfaces=_public(plan.package_name, plan.nodes()),
         check=lambda source: check_smoke(source, plan, command),
+        skeleton=skeleton(plan),
     )
     first = await ctx.provider(ctx.attrs.tests, StagedTests)
     return await settled(ctx, told, first.source, SMOKE_PATH, world)

@@ -12,24 +12,23 @@ from typing import Any, NamedTuple
 from zerorepo.errors import TargetFailed
 from zerorepo.label import Label
 from zerorepo.rule import Attrs, RuleContext, rule
-from zerorepo.target import Outcome, Provider, TestReport
+from zerorepo.target import Provider, TestReport
 from zerorepo_llm.ask import ask_code, ask_json
 from zerorepo_rpg.assemble import closure_files
-from zerorepo_rpg.gate import asserted
+from zerorepo_rpg.consensus import unsteady
+from zerorepo_rpg.gate import asserted, asserts_less
 from zerorepo_rpg.plan_model import NodeInterface
 from zerorepo_rpg.providers import Cause, Diagnosis, NodeCode
 from zerorepo_rpg.rules.asking import template
 from zerorepo_rpg.rules.node import describe
-from zerorepo_rpg.rules.proving import closure_plan
+from zerorepo_rpg.rules.proving import closure_plan, output_of, steady
 from zerorepo_rpg.skeleton import stub_source
 from zerorepo_rpg.staged import ProvenTests, Stage, StagedTests, check_staged, used_nodes
-from zerorepo_sandbox import debug
 from zerorepo_sandbox.isolation import isolation, test_environment, test_limits, test_wheels
 from zerorepo_sandbox.run_tests import RunTests, TestRun
 from zerorepo_sandbox.settings import TierName
 
-_SHOWN_CHARS = 12_000
-_PROVES_NOTHING = (
+PROVES_NOTHING = (
     "Every test passes although all functions and methods of the library still raise NotImplementedError, so the tests show "
     "nothing. Call the parts and assert on what comes out of them."
 )
@@ -41,6 +40,8 @@ class Told(NamedTuple):
     subject: str
     interfaces: str
     check: Callable[[str], list[str]]
+    skeleton: Mapping[str, str]
+    """The library without code, on which tests must not pass."""
 
 
 World = Callable[[str], Awaitable["Mapping[str, str] | str"]]
@@ -77,9 +78,8 @@ async def integration_tests(ctx: RuleContext[IntegrationAttrs]) -> StagedTests:
     near = await ctx.providers(attrs.near, NodeInterface)
     far = await ctx.providers(attrs.far, NodeInterface)
     used = await ctx.providers(attrs.used, NodeInterface)
-    closure = {node.id: node for node in await ctx.providers(attrs.closure_interfaces, NodeInterface)}
+    closure = await ctx.providers(attrs.closure_interfaces, NodeInterface)
     between = f"{attrs.source} and {attrs.module}" if attrs.source else f"the module {attrs.module}"
-    stubs = {node_id: stub_source(node, closure) for node_id, node in closure.items()}
     return await ask_staged(
         ctx,
         "integration_tests.md",
@@ -93,7 +93,7 @@ async def integration_tests(ctx: RuleContext[IntegrationAttrs]) -> StagedTests:
         },
         purpose=f"write the integration tests of {between}",
         check=lambda source: check_staged(source, _sides(near, far), used),
-        skeleton=closure_files(closure_plan(attrs.package, [*closure.values()]), stubs, set(stubs)),
+        skeleton=_without_code(attrs.package, closure),
         path=attrs.path,
     )
 
@@ -119,9 +119,16 @@ async def integration_test(ctx: RuleContext[IntegrationTestAttrs]) -> list[Provi
         subject=Stage(module=attrs.module, source=attrs.source, far=(), closure=()).subject,
         interfaces=listed([*near, *far, *used]),
         check=lambda source: check_staged(source, _sides(near, far), used),
+        skeleton=_without_code(attrs.package, closure),
     )
     first = await ctx.provider(attrs.tests, StagedTests)
     return await settled(ctx, told, first.source, attrs.path, world)
+
+
+def _without_code(package: str, closure: Sequence[NodeInterface]) -> Mapping[str, str]:
+    by_id = {node.id: node for node in closure}
+    stubs = {node_id: stub_source(node, by_id) for node_id, node in by_id.items()}
+    return closure_files(closure_plan(package, closure), stubs, set(stubs))
 
 
 def _sides(near: Sequence[NodeInterface], far: Sequence[NodeInterface]) -> list[Sequence[NodeInterface]]:
@@ -153,7 +160,7 @@ async def ask_staged(
     path: str,
 ) -> StagedTests:
     """Tests that pass the gate and do not pass as a whole on the ``skeleton``; asked for once more when they do."""
-    for objection in ("", _PROVES_NOTHING):
+    for objection in ("", PROVES_NOTHING):
         source = await ask_code(
             ctx,
             template(prompt),
@@ -175,20 +182,21 @@ async def settled(ctx: RuleContext[Any], told: Told, first: str, path: str, worl
     files = await world(first)
     if isinstance(files, str):
         return [ProvenTests(source=first, passed=False, failure=files), _not_run(files)]
-    run = await run_tests(ctx, files, first, path)
+    run = await steady(ctx, await _action(ctx, files, first, path), doubtful=unsteady(first))
     tests, rounds, why = first, 0, ""
     if not run.report.passed:
-        mended, why = await _mended(ctx, told, first, run)
+        mended, why = await _mended(ctx, told, first, path, run)
         if mended:
             files = await world(mended)
             if isinstance(files, str):
                 return [ProvenTests(source=mended, passed=False, rounds=1, failure=files), _not_run(files)]
             tests, rounds = mended, 1
-    last = await debug.run_tests(ctx, await _action(ctx, files, tests, path))
+    doubtful = rounds > 0 or unsteady(tests)
+    last = await steady(ctx, await _action(ctx, files, tests, path), doubtful=doubtful, accepted=True)
     if last.report.passed:
         return [ProvenTests(source=tests, passed=True, rounds=rounds), last.report]
     output = "\n".join(part for part in (last.report.output, why) if part)
-    failure = "\n\n".join(part for part in (said(last), why) if part)
+    failure = "\n\n".join(part for part in (output_of(last), why) if part)
     report = last.report.model_copy(update={"output": output})
     return [ProvenTests(source=tests, passed=False, rounds=rounds, failure=failure), report]
 
@@ -197,14 +205,14 @@ def _not_run(why: str) -> TestReport:
     return TestReport(passed=False, status="not run", output=why)
 
 
-async def _mended(ctx: RuleContext[Any], told: Told, tests: str, run: TestRun) -> tuple[str, str]:
+async def _mended(ctx: RuleContext[Any], told: Told, tests: str, path: str, run: TestRun) -> tuple[str, str]:
     """The mended tests, "" when they are not to blame; and the diagnosis in words."""
     seen: dict[str, object] = {
         "subject": told.subject,
         "interfaces": told.interfaces,
         "tests": tests,
         "status": run.report.status,
-        "output": said(run),
+        "output": output_of(run),
     }
     subject = told.subject.replace("`", "")
     diagnosis = await ask_json(
@@ -214,6 +222,10 @@ async def _mended(ctx: RuleContext[Any], told: Told, tests: str, run: TestRun) -
     if diagnosis.cause is not Cause.TESTS:
         return "", why
     before = asserted(tests)
+
+    async def proof(source: str) -> list[str]:
+        return [PROVES_NOTHING] if (await run_tests(ctx, told.skeleton, source, path)).report.passed else []
+
     try:
         mended = await ask_code(
             ctx,
@@ -221,25 +233,13 @@ async def _mended(ctx: RuleContext[Any], told: Told, tests: str, run: TestRun) -
             {**seen, "diagnosis": diagnosis.explanation},
             tier="strong",
             purpose=f"mend the tests of {subject}",
-            check=lambda source: [*told.check(source), *_asserts_less(before, asserted(source))],
+            check=lambda source: [*told.check(source), *asserts_less(before, asserted(source))],
+            proof=proof,
         )
     except TargetFailed as error:
         # The tests are there and have failed; that nobody could mend them takes nothing else away.
         return "", f"{why}\n{error.message}"
     return mended, why
-
-
-def _asserts_less(before: int, after: int) -> list[str]:
-    if after >= before:
-        return []
-    return [f"The tests had {before} assertions and now have {after}; mend what is wrong without asserting less."]
-
-
-def said(run: TestRun) -> str:
-    """What a run said, failures first, bounded."""
-    bad = [case for case in run.report.cases if case.outcome not in (Outcome.PASSED, Outcome.SKIPPED)]
-    text = "\n\n".join(f"{case.name}: {case.outcome}\n{case.message}" for case in bad)
-    return (text or run.report.output or f"no report: {run.report.status}")[:_SHOWN_CHARS]
 
 
 async def run_tests(ctx: RuleContext[Any], files: Mapping[str, str], tests: str, path: str) -> TestRun:
