@@ -47,6 +47,11 @@ class TestCase(Value):
     outcome: Outcome
     message: str = ""
 
+    @property
+    def bad(self) -> bool:
+        """Whether it neither passed nor was skipped."""
+        return self.outcome not in (Outcome.PASSED, Outcome.SKIPPED)
+
 
 class TestReport(Provider):
     """What a test target hands on. ``passed`` is decided by whoever ran the tests, outside their reach; fails closed."""

@@ -63,6 +63,8 @@ class _Assembly:
         self._labels: dict[str, str] = {}
         """The other way round."""
         self._outs: set[str] = set()
+        self._made: dict[str, list[str]] = {}
+        """What each target wrote when it was last built, as far as nobody else is known for it."""
 
     def add(self, rows: Iterable[Declaration], last: Mapping[str, Asked]) -> None:
         """Add targets, with what their last builds say of them."""
@@ -73,7 +75,7 @@ class _Assembly:
             if paths or unknown or asked is not _NOTHING or label in expanded:
                 details = self._joined(label, details, paths, asked)
             added[label] = details
-        self.builder.add_rows(added)
+        self.builder.add_rows(added, {label: self._made[label] for label in added if label in self._made})
 
     def finish(self) -> TargetGraph:
         """The graph of what was added."""
@@ -100,7 +102,7 @@ class _Assembly:
             references["$asked"] = [*labels, *files]
         if own := [each for each in last[2] if each not in self._taken and each not in self._outs]:
             self._outs.update(own)
-            references["outs"] = own
+            self._made[label] = own
         return (*details[:5], references, None)
 
     def _declared(self, labels: list[str]) -> list[str]:

@@ -16,7 +16,7 @@ CONSENSUS = 0.6
 FLAKY = "flaky"
 _UNSTEADY = {"asyncio", "concurrent", "multiprocessing", "queue", "random", "secrets", "threading", "time", "uuid"}
 _NOW = {"now", "today", "urandom", "utcnow"}
-_BAD = (Outcome.FAILED, Outcome.ERROR)
+_FAILED = (Outcome.FAILED, Outcome.ERROR)
 
 
 def unsteady(*sources: str) -> bool:
@@ -73,7 +73,7 @@ def _case(name: str, reports: Sequence[TestReport]) -> TestCase:
     outcomes = Counter(case.outcome for case in found)
     if len(outcomes) == 1 and len(found) == len(reports):
         return found[0]
-    bad = [case for case in found if case.outcome in _BAD]
+    bad = [case for case in found if case.outcome in _FAILED]
     lost = len(reports) - len(found)
     ways = [f"{outcome} {count}" for outcome, count in sorted(outcomes.items())] + ([f"not run {lost}"] if lost else [])
     message = f"in {len(reports)} runs: {', '.join(ways)}" + (f"\n{bad[0].message}" if bad and bad[0].message else "")

@@ -165,3 +165,18 @@ def test_a_stored_graph_answers_as_the_one_that_was_stored(model: Model, express
     again = unpack(pack(graph))
     for output in ("label", "xml", "jsonl", "tree"):
         assert run_query(text, again, output=output) == run_query(text, graph, output=output)
+
+
+def test_an_attribute_called_outs_that_holds_labels_is_a_dependency_and_what_a_target_makes_is_none() -> None:
+    builder = GraphBuilder()
+    builder.add_target("//:y", "cat")
+    row = ("pair rule", "BUILD.toml:1", (), False, {}, {"outs": ["//:y"]}, None)
+    builder.add_rows({"//:x": row}, {"//:x": ["//:x.txt"]})
+    graph = builder.freeze()
+
+    def answer(expression: str) -> set[str]:
+        return {graph.labels[node] for node in evaluate_query(expression, graph).nodes}
+
+    assert answer("deps(//:x)") == {"//:x", "//:y"}
+    assert answer("rdeps(//..., //:y)") == {"//:x", "//:y", "//:x.txt"}
+    assert answer("labels(outs, //:x)") == {"//:y", "//:x.txt"}

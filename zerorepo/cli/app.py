@@ -108,8 +108,13 @@ def test(
 ) -> None:  # fmt: skip
     """Build the test targets that match, and report their verdicts."""
     from zerorepo.cli.build_cmd import Request, run, to_options
-    from zerorepo.cli.test_summary import to_output
+    from zerorepo.cli.test_summary import Output, to_output
+    from zerorepo.errors import UsageError
 
+    form = to_output(output)
+    if form is not Output.TEXT and (as_json or dry_run):
+        other = "--json" if as_json else "--dry-run"
+        raise UsageError(f"`--output {form}` and `{other}` cannot both be had", hint="leave one of them out")
     options = to_options(
         jobs=jobs,
         keep_going=keep_going,
@@ -128,7 +133,7 @@ def test(
                 options,
                 refresh=refresh or [],
                 tests_only=True,
-                output=to_output(output),
+                output=form,
                 as_json=as_json,
                 quiet=quiet,
                 events_file=events,

@@ -17,12 +17,12 @@ from typing import Any, TypeVar
 
 from zerorepo import snapshot
 from zerorepo.cli import watched
-from zerorepo.cli.build_report import Report, failure_json, report_dry_run
+from zerorepo.cli.build_report import Report, exit_code, failure_json, report_dry_run
 from zerorepo.cli.common import GLOBALS, current_package, emit, emit_json, load_workspace, patterns, say, start_folder
 from zerorepo.cli.progress import make_display
 from zerorepo.cli.records import Records
 from zerorepo.cli.summary import Summary
-from zerorepo.cli.test_summary import Output, summary_of
+from zerorepo.cli.test_summary import Output, TestSummary, summary_of
 from zerorepo.context import Built
 from zerorepo.engine import BuildOptions, BuildResult, Engine
 from zerorepo.errors import ExitCode, Interrupted, NoTestsFound, UsageError, ZeroRepoError
@@ -30,6 +30,7 @@ from zerorepo.estimate import Estimate, estimate, learn
 from zerorepo.events import EventStream
 from zerorepo.label import Label, Pattern, chosen
 from zerorepo.looked_at import Look, LookedAt
+from zerorepo.redaction import mask, redact
 from zerorepo.settled import QUIET_NS
 from zerorepo.target import TestReport
 from zerorepo.workspace import Workspace, find_root
@@ -94,16 +95,28 @@ def _run(request: Request, events: EventStream, summary: Summary) -> ExitCode:
     if request.options.dry_run:
         return report_dry_run(result.build, result.estimate, as_json=request.as_json)
     report = Report(result.build, result.tests, summary, request.options)
-    code = report.show(as_json=request.as_json, as_text=as_text, tests_only=verdicts)
     text = ""
-    if request.tests_only and not request.as_json:
-        text = summary_of(result.build.built.values(), result.tests, result.seconds).render(request.output)
-        if text:
-            emit(text.removesuffix("\n"))
+    try:
+        code = report.show(as_json=request.as_json, as_text=as_text, tests_only=verdicts)
+        if request.tests_only and not request.as_json and (request.output is not Output.TEXT or not request.quiet):
+            text = mask(_summary(result).render(request.output))
+            if text:
+                emit(text.removesuffix("\n"))
+    except BrokenPipeError:  # whoever reads has seen enough; the verdict stands
+        return exit_code(result.build, list(result.tests.values()))
     if code is ExitCode.OK and not request.refresh and result.looked_at is not None:
         _save_snapshot(workspace, request, report, result.looked_at, text)
     # Who asked for a record and did not get it must not take it for one.
     return ExitCode.BUILD_FAILED if code is ExitCode.OK and not records.complete else code
+
+
+def _summary(result: _Result) -> TestSummary:
+    """The verdicts of all tests that were asked for; one that could not be built has failed, and says why."""
+    built = result.build.built
+    missing = [label for label in result.matched if label not in built]
+    why = {label: str(result.build.failed.get(label, "not built: it needs what failed")) for label in missing}
+    unbuilt = {label: TestReport(passed=False, status="not built", output=redact(text)) for label, text in why.items()}
+    return summary_of(built.values(), {**unbuilt, **result.tests}, result.seconds)
 
 
 def collect_less() -> None:
@@ -174,9 +187,8 @@ def _save_snapshot(workspace: Workspace, request: Request, report: Report, looke
     key = _snapshot_key()
     if key is None or watched.uses_kept_configuration():
         return
-    verdicts = request.tests_only and request.output is Output.TEXT
     out, err = report.when_nothing_is_to_do(
-        snapshot.WALL, as_json=request.as_json, quiet=request.quiet, tests_only=verdicts
+        snapshot.WALL, as_json=request.as_json, quiet=request.quiet, tests_only=request.tests_only
     )
     with contextlib.suppress(OSError):  # a snapshot saves time and nothing else
         snapshot.write(

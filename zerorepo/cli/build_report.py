@@ -138,7 +138,7 @@ def _say_tests(tests: Mapping[Label, TestReport], *, tests_only: bool, to_stdout
         text = f"FAILED {label}: {report.status if report.status != 'ok' else _bad_cases(report)}"
         emit(text) if to_stdout else say(text)
         for case in report.cases:
-            if case.outcome in _BAD:
+            if case.bad:
                 said = case.message.strip()
                 flaky = "flaky, " if case.outcome is Outcome.FLAKY else ""
                 say(f"  {case.name}: {flaky}{said.splitlines()[0 if flaky else -1] if said else case.outcome}")
@@ -151,11 +151,8 @@ def _passed(label: Label, report: TestReport) -> str:
     return f"PASSED {label} ({many(report.count(Outcome.PASSED), 'test')})"
 
 
-_BAD = (Outcome.FAILED, Outcome.ERROR, Outcome.FLAKY)
-
-
 def _bad_cases(report: TestReport) -> str:
-    bad, flaky = sum(report.count(outcome) for outcome in _BAD), report.count(Outcome.FLAKY)
+    bad, flaky = sum(case.bad for case in report.cases), report.count(Outcome.FLAKY)
     return f"{bad} of {many(len(report.cases), 'test')}" + (f", {flaky} of them flaky" if flaky else "")
 
 

@@ -83,16 +83,21 @@ def run(argv: list[str]) -> int:
         return int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
-        return int(ExitCode.OK)
+        return int(_of_a_closed_pipe(argv))
     except SystemExit as error:
-        if isinstance(error.__context__, BrokenPipeError):  # what click makes of it: `| head` has read enough
-            return int(ExitCode.OK)
+        if isinstance(error.__context__, BrokenPipeError):  # what click makes of it
+            return int(_of_a_closed_pipe(argv))
         raise
     except Exception as error:  # noqa: BLE001  (the outermost frame: no traceback reaches a user)
         if GLOBALS.debug:
             _say_traceback()
         say(f"ERROR: {type(error).__name__}: {error}\n  (a bug in ZeroRepo; --debug shows where)")
         return int(ExitCode.BUILD_FAILED)
+
+
+def _of_a_closed_pipe(argv: list[str]) -> int:
+    """The exit code when the reader has gone: a query is over when ``| head`` has read enough; elsewhere the code is a verdict."""
+    return 0 if {"query", "aquery"} & set(argv) else 1
 
 
 def _say_traceback() -> None:

@@ -84,9 +84,8 @@ class TestSummary:
 
     def flaky(self) -> list[tuple[Label, str]]:
         """Tests that pass in some runs and not in others."""
-        return [
-            (at, case.name) for at, each in sorted(self.tests.items()) for case in each.cases if _is_flaky(each, case)
-        ]
+        cases = [(at, case) for at, each in sorted(self.tests.items()) for case in each.cases]
+        return [(at, case.name) for at, case in cases if case.outcome is Outcome.FLAKY]
 
     def lines(self) -> list[str]:
         """For a terminal; nothing where there is nothing to sum up."""
@@ -111,7 +110,7 @@ class TestSummary:
             total, covered = sum(proof.lines for proof in proofs), sum(proof.covered for proof in proofs)
             ran = f", {100 * covered / total:.0f} % of their lines ran" if total else ""
             proven = sum(proof.proven for proof in proofs)
-            lines.append(f"{kind}s: {proven} of {len(proofs)} proven{ran}")
+            lines.append(f"{kind}: {proven} of {len(proofs)} proven{ran}")
             unproven = [proof for proof in proofs if not proof.proven]
             lines += [f"  not proven: {proof.text or proof.name} ({_why(proof)})" for proof in unproven[:_LISTED]]
             if len(unproven) > _LISTED:
@@ -142,9 +141,10 @@ class TestSummary:
 
         root = ElementTree.Element("testsuites")
         for label, report in sorted(self.tests.items()):
-            bad = [case for case in report.cases if _is_bad(case)]
+            bad = [case for case in report.cases if case.bad]
             errors = sum(case.outcome is Outcome.ERROR for case in bad)
-            incomplete = not report.passed and not bad
+            incomplete = not report.passed and (report.status != "ok" or not bad)
+            why = report.status if report.status != "ok" else "no test passed"
             suite = ElementTree.SubElement(
                 root,
                 "testsuite",
@@ -158,8 +158,8 @@ class TestSummary:
             for case in report.cases:
                 _add_case(suite, case)
             if incomplete:
-                element = ElementTree.SubElement(suite, "testcase", classname=str(label), name=report.status)
-                ElementTree.SubElement(element, "error", message=report.status).text = _xml(report.output)
+                element = ElementTree.SubElement(suite, "testcase", classname=str(label), name=why)
+                ElementTree.SubElement(element, "error", message=why).text = _xml(report.output)
         ElementTree.indent(root)
         return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
 
@@ -184,7 +184,7 @@ class TestSummary:
             (str(at), case.name, case.message, False)
             for at, each in sorted(self.tests.items())
             for case in each.cases
-            if _is_bad(case)
+            if case.bad
         ]
         parts.append(_table("Tests that did not pass", ("target", "test", "what it said"), bad))
         for kind, proofs in _by_kind(self.proofs).items():
@@ -239,14 +239,6 @@ def _table(heading: str, heads: tuple[str, ...], rows: Iterable[tuple[Any, ...]]
         return ""
     titles = "".join(f"<th>{html.escape(head)}</th>" for head in heads)
     return "\n".join([f"<h2>{html.escape(heading)}</h2>", "<table>", f"<tr>{titles}</tr>", *lines, "</table>"])
-
-
-def _is_bad(case: TestCase) -> bool:
-    return case.outcome not in (Outcome.PASSED, Outcome.SKIPPED)
-
-
-def _is_flaky(report: TestReport, case: TestCase) -> bool:
-    return "flaky" in (str(case.outcome), report.status if _is_bad(case) else "")
 
 
 def _cases(reports: Iterable[TestReport]) -> tuple[int, int]:

@@ -71,19 +71,22 @@ class GraphBuilder:
         row = (f"{rule} rule", location, tuple(tags), is_test, {} if attrs is None else attrs, references, None)
         self._add(label, row, edges)
 
-    def add_rows(self, rows: Mapping[str, Row]) -> None:
-        """Add targets whose details are at hand, by canonical label. All labels in their references are edges, but for ``outs``."""
+    def add_rows(self, rows: Mapping[str, Row], outs: Mapping[str, Sequence[str]] | None = None) -> None:
+        """Add targets whose details are at hand, by canonical label. All labels in their references are edges; ``outs`` are not."""
         if taken := self._rows.keys() & rows.keys():
             raise UsageError(f"Target `{min(taken)}` is declared twice")
         self._rows.update(rows)
         edges = self._edges
         for label, row in rows.items():
             references = row[5]
-            if len(references) == 1 and "outs" not in references:
+            if len(references) == 1:
                 (edges[label],) = references.values()
             else:
-                edges[label] = [each for name, values in references.items() if name != "outs" for each in values]
-                self._outs += [(out, label, row[1]) for out in references.get("outs", ())]
+                edges[label] = [each for values in references.values() for each in values]
+        for label, made in (outs or {}).items():
+            row = rows[label]
+            self._outs += [(out, label, row[1]) for out in made]
+            self._rows[label] = (*row[:5], {**row[5], "outs": [*row[5].get("outs", ()), *made]}, row[6])
         for package in {label[2 : label.index(":")] for label in rows} - self._packages.keys():
             self._packages[package] = PackageInfo(package)
 

@@ -26,7 +26,6 @@ from zerorepo_sandbox.run_tests import FileCoverage, RunTests, TestRun
 from zerorepo_sandbox.settings import TierName
 
 _SHOWN_CHARS = 12_000
-_BAD = (Outcome.FAILED, Outcome.ERROR, Outcome.FLAKY)
 _ANEW = (0, 101, 102)
 _TYPE_PROBLEMS = 10
 
@@ -206,7 +205,7 @@ async def plan_problems(ctx: RuleContext[Any], corrected: NodeInterface) -> list
 
 def output_of(run: TestRun) -> str:
     """What a run said, failures first, bounded."""
-    bad = [case for case in run.report.cases if case.outcome in _BAD]
+    bad = [case for case in run.report.cases if case.bad]
     parts = [f"{case.name}: {case.outcome}\n{case.message}" for case in bad]
     text = "\n\n".join(parts) or run.report.output or f"no report: {run.report.status}"
     return text[:_SHOWN_CHARS]
