@@ -178,5 +178,5 @@ def test_an_attribute_called_outs_that_holds_labels_is_a_dependency_and_what_a_t
         return {graph.labels[node] for node in evaluate_query(expression, graph).nodes}
 
     assert answer("deps(//:x)") == {"//:x", "//:y"}
-    assert answer("rdeps(//..., //:y)") == {"//:x", "//:y", "//:x.txt"}
+    assert answer("rdeps(//..., //:y)") == {"//:x", "//:y"}
     assert answer("labels(outs, //:x)") == {"//:y", "//:x.txt"}
