@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
+from shipped import ROOT, copy_example
 
 from benchmarks.plan_edits import Built, counts, edits_of, untouched, workspaces
 from rpg.sample import plan, spec
@@ -27,9 +29,12 @@ def lock(**changes: object) -> Lock:
     return Lock.model_validate({**values, **changes})
 
 
-def test_every_workspace_lists_an_edit_of_each_kind_that_fits_its_specification() -> None:
-    assert workspaces()
-    for workspace in workspaces():
+def test_every_workspace_lists_an_edit_of_each_kind_that_fits_its_specification(tmp_path: Path) -> None:
+    # Whoever has followed the README has one of these edits in the first example's specification.
+    copy_example(tmp_path)
+    shutil.copy(ROOT / "edits.toml", tmp_path)
+    assert len(workspaces()) == 3 and ROOT in workspaces()
+    for workspace in [tmp_path, *(each for each in workspaces() if each != ROOT)]:
         assert [edit.kind for edit in edits_of(workspace)] == ["reword", "add", "remove"], workspace
 
 
