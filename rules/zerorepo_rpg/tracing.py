@@ -48,7 +48,12 @@ class Trace(Value):
 
 def key(requirement: Requirement) -> str:
     """The words of a requirement, without what a reading of the text may drop."""
-    return " ".join(requirement.text.replace("*", "").split()).casefold().rstrip(".")
+    return flat(requirement.text).rstrip(".")
+
+
+def flat(text: str) -> str:
+    """Words alone: without emphasis, the breaks of lines, and case."""
+    return " ".join(text.replace("*", "").split()).casefold()
 
 
 def trace(spec: RepositorySpec, lock: Lock) -> Trace:
@@ -78,4 +83,4 @@ def trace(spec: RepositorySpec, lock: Lock) -> Trace:
     )
 
 
-__all__ = ["Trace", "TracedFeature", "TracedRequirement", "key", "trace"]
+__all__ = ["Trace", "TracedFeature", "TracedRequirement", "flat", "key", "trace"]
