@@ -236,7 +236,7 @@ def _unknown_uses(node: NodeInterface, ids: Iterable[str]) -> Iterator[Problem]:
         if used not in names:
             hint = near(used, names - {node.id})
             message = f"`uses` names `{used}`, which is no node that `{node.id}` may use{hint}"
-            yield Problem(check="uses", message=message, where=node.id)
+            yield Problem(check="uses", message=message, where=node.id, unknown=used)
 
 
 def _features_served(nodes: Sequence[NodeInterface], module: ModulePlan) -> Iterator[Problem]:
@@ -252,11 +252,12 @@ def _features_served(nodes: Sequence[NodeInterface], module: ModulePlan) -> Iter
                 serving[feature].append(node.id)
             else:
                 message = f"`features` names `{feature}`, which is no feature of module `{module.id}`"
-                yield Problem(check="feature_interface", message=message + near(feature, serving), where=node.id)
+                message += near(feature, serving)
+                yield Problem(check="feature_interface", message=message, where=node.id, unknown=feature)
     for feature, ids in serving.items():
         if not ids:
             message = f"the feature `{feature}` has no interface; add one that names it in `features`"
-            yield Problem(check="feature_interface", message=message, where=module.id)
+            yield Problem(check="feature_interface", message=message, where=module.id, missing=True)
         elif len(ids) > 1:
             listed = ", ".join(f"`{name}`" for name in ids)
             message = f"the feature `{feature}` has {len(ids)} interfaces ({listed}); keep exactly one"
@@ -269,7 +270,7 @@ def _files_of(nodes: Sequence[NodeInterface], layout: FileLayout, module: Module
     for node in nodes:
         if node.file not in plans:
             message = f"`file` is `{node.file}`, which is no file of module `{module.id}`{near(node.file, plans)}"
-            yield Problem(check="interface_file", message=message, where=node.id)
+            yield Problem(check="interface_file", message=message, where=node.id, unknown=node.file)
             continue
         homes = sorted({home[feature] for feature in node.features if feature in home})
         if homes and node.file not in homes:

@@ -24,6 +24,7 @@ from zerorepo_rpg.comparison import compare, parts_of
 from zerorepo_rpg.delta import State, delta
 from zerorepo_rpg.existing import files_of
 from zerorepo_rpg.lock import Lock, parse_lock, render
+from zerorepo_rpg.lock_checks import located
 from zerorepo_rpg.plan_metrics import WeightedEdge, break_cycles, feature_weights, measure
 from zerorepo_rpg.spec_model import RepositorySpec
 from zerorepo_rpg.spec_reading import by_rule
@@ -62,7 +63,7 @@ def plan(
     _restore(path)
     old = _read(path, attrs.lock_path)
     if check:
-        raise typer.Exit(_check(old, attrs.lock_path, attrs.spec))
+        raise typer.Exit(_check(old, path, attrs.lock_path, attrs.spec))
     if only_show:
         code = dry_run(label, attrs, old)
         print(mask("\n".join(_delta_lines(old))), end="\n" if old.existing.nodes else "")
@@ -83,7 +84,7 @@ def plan(
     print(mask("\n".join(told)))
 
 
-def _check(lock: Lock, where: str, spec_label: object) -> int:
+def _check(lock: Lock, path: Path, where: str, spec_label: object) -> int:
     planned = lock.plan()
     if planned is None:
         raise UsageError("The lock holds no whole plan", where=where, hint="`zerorepo plan` makes one")
@@ -100,7 +101,8 @@ def _check(lock: Lock, where: str, spec_label: object) -> int:
         for each in found.modules
     ]
     whole = f"cohesion {found.cohesion:.2f}, coupling {found.coupling:.1f}, modularity {found.modularity:.2f}"
-    listed = [str(problem) for problem in problems] or ["every check passes"]
+    text = path.read_text("utf-8")
+    listed = [f"{where}:{line}: {each}" for line, each in located(problems, text)] or ["every check passes"]
     if parsed is None:
         listed.append("not compared with the specification, which has changed since it was parsed: zerorepo spec parse")
     flows = Counter((flow.source, flow.target) for flow in planned.modules.flows)

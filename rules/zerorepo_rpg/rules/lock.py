@@ -15,6 +15,11 @@ from zerorepo_rpg.providers import (
     LockedModules,
 )
 from zerorepo_rpg.renames import LockedRenames
+from zerorepo_rpg.rules.sound_lock import refuse_unsound
+
+
+class SoundLock(Provider):
+    """That the lock holds together. Always the same, so who asks for it runs only when the lock did not and now does."""
 
 
 class LockAttrs(Attrs):
@@ -25,17 +30,27 @@ class LockAttrs(Attrs):
 
 @rule(
     "rpg_lock",
-    version=2,
+    version=3,
     attrs=LockAttrs,
-    provides=[LockedFeatures, LockedModules, LockedBaseClasses, LockedModulePlans, LockedExisting, LockedRenames],
+    provides=[
+        LockedFeatures,
+        LockedModules,
+        LockedBaseClasses,
+        LockedModulePlans,
+        LockedExisting,
+        LockedRenames,
+        SoundLock,
+    ],
 )
 async def rpg_lock(ctx: RuleContext[LockAttrs]) -> list[Provider]:
     """Read the lock. Without one every slice is empty."""
     found = await ctx.source_or_none(ctx.attrs.path)
     if found is None:
         empty = (LockedFeatures, LockedModules, LockedBaseClasses, LockedModulePlans, LockedExisting, LockedRenames)
-        return [each() for each in empty]
-    lock = parse_lock(ctx.read(found).decode("utf-8", "replace"), ctx.attrs.path)
+        return [*(each() for each in empty), SoundLock()]
+    text = ctx.read(found).decode("utf-8", "replace")
+    lock = parse_lock(text, ctx.attrs.path)
+    await refuse_unsound(ctx, lock, text, ctx.attrs.path)
     stages = lock.stages
     return [
         LockedFeatures(
@@ -46,6 +61,7 @@ async def rpg_lock(ctx: RuleContext[LockAttrs]) -> list[Provider]:
         LockedModulePlans(modules=_modules(lock)),
         LockedExisting(value=lock.existing),
         LockedRenames(renames=lock.renames),
+        SoundLock(),
     ]
 
 
