@@ -15,6 +15,7 @@ from zerorepo_rpg.plan_model import FileLayout, ModuleInterfaces, ModulePlan, No
 from zerorepo_rpg.problem import Problem, near, repeated
 from zerorepo_rpg.python_names import BUILTINS, bound_names, well_known_import
 from zerorepo_rpg.signature import FunctionNode, Signature, decorator_names, parse_signature, unquoted
+from zerorepo_rpg.type_checks import raises_problems
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -216,6 +217,7 @@ def check_module_interfaces(
             found.append(Problem(check="module", message=message, where=node.id))
         found += check_interface(node)
         found += _unknown_uses(node, ids)
+        found += raises_problems(node, (*nodes, *available), interface_imports(node)[0])
     found += _features_served(nodes, module)
     found += _files_of(nodes, layout, module)
     found += node_name_problems(nodes)

@@ -90,7 +90,7 @@ class _Gaps:
             case "feature_interface":
                 return bool(name) and not _like(name, self._unserved)
             case "base_class_users":
-                return bool(name) and not _like(name, self._features)
+                return not _like(name, self._features) if name else bool(self._undesigned)
             case "flow_ends" | "file_module" | "module":
                 return bool(name) and not _like(name, self._modules())
             case "uses":

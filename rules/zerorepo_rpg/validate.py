@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
 from zerorepo_rpg import digraph
+from zerorepo_rpg.degrees import degrees, is_abstract
 from zerorepo_rpg.interface_checks import (
     check_interface,
     check_module_interfaces,
@@ -33,6 +34,7 @@ from zerorepo_rpg.plan_model import (
 from zerorepo_rpg.problem import Problem, messages, near, repeated
 from zerorepo_rpg.python_names import import_names
 from zerorepo_rpg.spec_model import RepositorySpec
+from zerorepo_rpg.type_checks import flow_type_problems
 
 SMALL = 6
 """With fewer features than this, one or two modules are enough."""
@@ -123,6 +125,7 @@ def _flow_problems(value: ModuleSet) -> Iterator[Problem]:
         if not flow.data_type.strip():
             message = f"the flow of `{flow.data_name}` has no `data_type`; write its Python type"
             yield Problem(check="flow_data", message=message, where=where)
+        yield from flow_type_problems(flow)
     for again in repeated(f"{flow.source} -> {flow.target} ({flow.data_name})" for flow in value.flows):
         yield Problem(check="flow_data", message="this flow is written twice", where=again)
     needs = {target: [s for s in sources if s != target] for target, sources in value.needs().items()}
@@ -319,7 +322,7 @@ def _check_interfaces(plan: Plan, spec: RepositorySpec) -> list[Problem]:
     found += check_file_sizes(nodes)
     found += _flow_directions(plan, nodes)
     found += _shadowed_submodules(plan, nodes)
-    found += _base_classes_used(plan, nodes)
+    found += _base_classes_used(plan)
     return found + list(_undeclared_imports(nodes, spec))
 
 
@@ -351,13 +354,19 @@ def _shadowed_submodules(plan: Plan, nodes: Sequence[NodeInterface]) -> Iterator
             yield Problem(check="exported_names", message=message, where=node.id)
 
 
-def _base_classes_used(plan: Plan, nodes: Sequence[NodeInterface]) -> Iterator[Problem]:
+def _base_classes_used(plan: Plan) -> Iterator[Problem]:
+    """At least two concrete users each, by degree: nodes that use it, or that inherit from it when it is abstract."""
+    found = degrees(plan)
     for base in plan.base_classes.classes:
-        users = sorted(node.id for node in nodes if base.id in node.uses)
-        if len(users) < 2:
-            listed = f"only `{users[0]}` uses" if users else "no node uses"
+        degree = found[base.id]
+        if len(degree.users) < 2:
+            listed = f"only `{degree.users[0]}` uses" if degree.users else "no node uses"
             message = f"{listed} this base class; at least two must name it in `uses`, or it goes"
-            yield Problem(check="base_class_users", message=message, where=base.id, missing=True)
+            yield Problem(check="base_class_users", message=message, where=base.id)
+        elif is_abstract(base.interface()) and len(degree.heirs) < 2:
+            listed = f"only `{degree.heirs[0]}` inherits" if degree.heirs else "no node inherits"
+            message = f"{listed} from this abstract class, {len(degree.users)} use it; at least two must, or it is no base class"
+            yield Problem(check="base_class_users", message=message, where=base.id)
 
 
 def _undeclared_imports(nodes: Sequence[NodeInterface], spec: RepositorySpec) -> Iterator[Problem]:

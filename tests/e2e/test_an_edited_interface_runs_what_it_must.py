@@ -47,7 +47,7 @@ def test_a_docstring_asks_for_its_node_and_direct_users_and_runs_the_tests_of_al
         ("AskModel", "//slugs:make_slug.tests"),
         ("AskModel", "//words:split_words.code"),
         ("AskModel", "//words:split_words.tests"),
-        ("CheckTypes", "//:tinytext.lock"),
+        ("CheckTypes", "//:tinytext.plan"),
         ("CheckTypes", "//words:split_words.code"),
         ("RunTests", "//:tinytext.suite"),
         ("RunTests", "//paths:page_path.code"),
@@ -62,7 +62,7 @@ def test_a_docstring_of_a_node_that_nothing_uses_concerns_it_alone(copy: Tinytex
     assert ran(built) == [
         ("AskModel", "//paths:page_path.code"),
         ("AskModel", "//paths:page_path.tests"),
-        ("CheckTypes", "//:tinytext.lock"),
+        ("CheckTypes", "//:tinytext.plan"),
         ("CheckTypes", "//paths:page_path.code"),
         ("RunTests", "//:tinytext.suite"),
         ("RunTests", "//paths:page_path.code"),

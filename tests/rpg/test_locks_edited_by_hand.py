@@ -123,7 +123,9 @@ def test_nobody_is_asked_while_the_lock_does_not_hold_together(tiny: Tinytext, o
     tiny.edit_lock(old, new)
     text = tiny.lock_path.read_text()
     built = tiny.build(PLAN)
-    assert built.code is ExitCode.BUILD_FAILED and built.asked == [] and said in built.failures, built.failures
+    assert built.code is ExitCode.BUILD_FAILED and said in built.failures, built.failures
+    # mypy, which takes a second, does not hold up the parsing of the sentence, whose answer stands either way.
+    assert built.asked == (["parse the section paths"] if said == "skeleton_types" else [])
     assert tiny.lock_path.read_text() == text
     tiny.edit_lock(new, old)
     mended = tiny.build(PLAN)

@@ -27,6 +27,9 @@ def test_a_dry_run_shows_the_change_as_a_tree_and_changes_nothing(workspace: Pat
     changed = zerorepo(workspace, "plan")
     assert changed.returncode == 0 and "3 changed, 56 kept" in changed.stdout
     assert "//querying:sort_rows.test" in changed.stdout
+    told = changed.stdout[changed.stdout.index("4 modules: cohesion ") :].splitlines()
+    assert told[2].split()[:4] == ["reading", "3", "features,", "cohesion"]
+    assert any("a move would improve it: " in line for line in told)
 
 
 def test_planning_anew_that_fails_restores_the_plan(workspace: Path) -> None:

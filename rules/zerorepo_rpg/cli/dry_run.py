@@ -38,6 +38,13 @@ def dry_run(label: Label, attrs: Any, lock: Lock) -> int:
         print("the plan is up to date; nothing is asked" if change is not None else "nothing more can be said")
         return 0
     stages: dict[str, int] = {}
+    if (
+        not pending
+        and (change.touched or change.added)
+        and any(each.name.endswith(".lock_types") for each, _ in _would_run(found))
+    ):
+        # mypy looks at an edited lock before the first question is known.
+        stages["rpg_features"] = 1
     for one in pending:
         stage = one.stage if one.stage in STAGES else "rpg_plan"
         stages[stage] = stages.get(stage, 0) + 1

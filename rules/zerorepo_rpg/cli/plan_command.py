@@ -20,15 +20,18 @@ from zerorepo.redaction import mask
 from zerorepo_rpg.cli.chosen import target_of
 from zerorepo_rpg.cli.diff_command import lines as comparison_lines
 from zerorepo_rpg.cli.dry_run import dry_run
+from zerorepo_rpg.cli.grouping_text import grouping_lines
 from zerorepo_rpg.comparison import compare, parts_of
+from zerorepo_rpg.degrees import candidates
 from zerorepo_rpg.delta import State, delta
 from zerorepo_rpg.existing import files_of
 from zerorepo_rpg.lock import Lock, parse_lock, render
 from zerorepo_rpg.lock_checks import located
-from zerorepo_rpg.plan_metrics import WeightedEdge, break_cycles, feature_weights, measure
+from zerorepo_rpg.plan_metrics import WeightedEdge, break_cycles
 from zerorepo_rpg.spec_model import RepositorySpec
 from zerorepo_rpg.spec_reading import by_rule
 from zerorepo_rpg.tracing import trace
+from zerorepo_rpg.type_checks import plan_notes
 from zerorepo_rpg.validate import validate_plan
 
 
@@ -81,6 +84,9 @@ def plan(
     _aside(path).unlink(missing_ok=True)
     new = _read(path, attrs.lock_path)
     told = [*comparison_lines(compare(parts_of(old), parts_of(new))), *_carried_lines(old, new), *_delta_lines(new)]
+    planned = new.plan()
+    if planned is not None and planned != old.plan():
+        told += grouping_lines(planned)
     print(mask("\n".join(told)))
 
 
@@ -95,12 +101,6 @@ def _check(lock: Lock, path: Path, where: str, spec_label: object) -> int:
     # The checks above are of the plan by itself; this, of the plan beside the specification as it is now.
     parsed = _parsed(spec_label)
     problems += trace(parsed, lock).problems() if parsed else ()
-    found = measure(planned.modules, planned.features.features, feature_weights(planned))
-    rows = [
-        f"  {each.id}: {each.features} features, cohesion {each.cohesion:.2f}, coupling {each.coupling}"
-        for each in found.modules
-    ]
-    whole = f"cohesion {found.cohesion:.2f}, coupling {found.coupling:.1f}, modularity {found.modularity:.2f}"
     text = path.read_text("utf-8")
     listed = [f"{where}:{line}: {each}" for line, each in located(problems, text)] or ["every check passes"]
     if parsed is None:
@@ -111,7 +111,9 @@ def _check(lock: Lock, path: Path, where: str, spec_label: object) -> int:
         f"the weakest link of a circle is {edge.source} -> {edge.target} (flows: {edge.weight:g}); remove or turn it"
         for edge in break_cycles(edges)[1]
     ]
-    print(mask("\n".join([*listed, f"{len(found.modules)} modules: {whole} (features compared by words)", *rows])))
+    listed += [f"note: {where}:{line}: {each}" for line, each in located(plan_notes(planned), text)]
+    listed += [f"note: {each}" for each in candidates(planned)]
+    print(mask("\n".join([*listed, *grouping_lines(planned)])))
     return 1 if problems else 0
 
 

@@ -15,11 +15,7 @@ from zerorepo_rpg.providers import (
     LockedModules,
 )
 from zerorepo_rpg.renames import LockedRenames
-from zerorepo_rpg.rules.sound_lock import refuse_unsound
-
-
-class SoundLock(Provider):
-    """That the lock holds together. Always the same, so who asks for it runs only when the lock did not and now does."""
+from zerorepo_rpg.rules.sound_lock import SoundLock, refuse_unsound
 
 
 class LockAttrs(Attrs):
@@ -50,7 +46,7 @@ async def rpg_lock(ctx: RuleContext[LockAttrs]) -> list[Provider]:
         return [*(each() for each in empty), SoundLock()]
     text = ctx.read(found).decode("utf-8", "replace")
     lock = parse_lock(text, ctx.attrs.path)
-    await refuse_unsound(ctx, lock, text, ctx.attrs.path)
+    refuse_unsound(lock, text, ctx.attrs.path)
     stages = lock.stages
     return [
         LockedFeatures(

@@ -217,6 +217,7 @@ def repository(label: Label, attrs: RepositoryAttrs) -> Sequence[tuple[Label, st
         (stage("conflicts"), "rpg_review", {**source, "what": "conflicts", "tags": ["manual"]}),
         (stage("suggestions"), "rpg_review", {**source, "what": "suggestions", "tags": ["manual"]}),
         (stage("lock"), "rpg_lock", {"path": lock_path}),
+        (stage("lock_types"), "rpg_lock_types", {"path": lock_path}),
         (stage("features"), "rpg_features", common),
         (stage("modules"), "rpg_modules", {**common, **features, **refined}),
         (stage("base_classes"), "rpg_base_classes", {**common, **features, **modules}),

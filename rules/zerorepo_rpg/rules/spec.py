@@ -15,8 +15,8 @@ from zerorepo.target import SourcePath
 from zerorepo_llm.ask import ask_json
 from zerorepo_llm.fence import checked
 from zerorepo_rpg.rules.asking import template
-from zerorepo_rpg.rules.lock import SoundLock
 from zerorepo_rpg.rules.references import read_references
+from zerorepo_rpg.rules.sound_lock import SoundLock
 from zerorepo_rpg.rules.spec_review import model_conflicts
 from zerorepo_rpg.spec_conflicts import Conflict, find_conflicts
 from zerorepo_rpg.spec_model import RepositorySpec, SectionFacts, SpecSection, is_dependency, merge_sections
