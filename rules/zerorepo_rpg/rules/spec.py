@@ -86,8 +86,15 @@ def _stop_at(conflicts: Sequence[Conflict], src: str) -> None:
         raise TargetFailed(
             f"The specification contradicts itself:\n{listed}",
             where=f"{src}:{stopping[0].lines[0] if stopping[0].lines else 1}",
-            hint=f"mend it, or accept it there: <!-- zerorepo: accept {stopping[0].checks[0]}: why -->",
+            hint=_way_out(stopping[0]),
         )
+
+
+def _way_out(conflict: Conflict) -> str:
+    if conflict.checks == ("directive",):
+        return "mend the directive"
+    words = ' "words of it"' if len(conflict.messages) > 1 else ""
+    return f"mend it, or accept it there: <!-- zerorepo: accept {conflict.checks[0]}{words}: why -->"
 
 
 def _path(sections: Sequence[SpecSection], index: int) -> str:
