@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from zerorepo_rpg.plan_metrics import cosine, lexical_vectors
 from zerorepo_rpg.spec_references import Concept, Reference, ReferenceKind
@@ -13,7 +14,7 @@ _TEXT = 300  # characters of what a concept's place says
 
 
 def reference_listing(references: Sequence[Reference], about: str, limit: int = SHOWN) -> str:
-    """Each reference with what the specification says of it and its concepts, one a line; "" without references.
+    """Each reference with what the specification says of it and its concepts, a place a line; "" without references.
 
     ``about``: what the question is about, which decides between more than ``limit`` concepts; what is left out is counted. A note
     stands in full; a link is named as one that was not read.
@@ -29,7 +30,8 @@ def reference_listing(references: Sequence[Reference], about: str, limit: int = 
     for number, reference in enumerate(references):
         text = " ".join(reference.text.split())
         lines.append(f"{_name(reference)}: {text}")
-        lines += [_line(concept) for owner, concept in chosen if owner == number]
+        here = (concept for owner, concept in chosen if owner == number)
+        lines += [_line(list(same)) for _, same in groupby(here, key=lambda each: (each.cite, each.text))]
         if left := sum(owner == number for owner, _ in found) - sum(owner == number for owner, _ in chosen):
             lines.append(f"  (and {left} more)")
     return "\n".join(lines)
@@ -47,9 +49,10 @@ def _name(reference: Reference) -> str:
     return f"{reference.target} ({reference.kind}{read})"
 
 
-def _line(concept: Concept) -> str:
-    text = _flat(concept.text)
-    return f"  {concept.name} [{concept.cite}]" + (f": {text}" if text and text != concept.name else "")
+def _line(concepts: Sequence[Concept]) -> str:
+    """Concepts of one place."""
+    names, text = ", ".join(each.name for each in concepts), _flat(concepts[0].text)
+    return f"  {names} [{concepts[0].cite}]" + (f": {text}" if text and text != names else "")
 
 
 def _flat(text: str) -> str:

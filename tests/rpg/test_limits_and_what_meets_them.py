@@ -345,6 +345,8 @@ def test_references_are_listed_with_the_places_of_their_concepts() -> None:
         concepts=(
             Concept(name="slugify", cite="old.py::slugify", text="Make\na slug." + "x" * 400),
             Concept(name="Table", cite="old.py::Table", text="Table"),
+            Concept(name="Row", cite="line 9", text="Rows and cells."),
+            Concept(name="Cell", cite="line 9", text="Rows and cells."),
         ),
     )
     note = Reference(kind=ReferenceKind.TEXT, title="n", text="A note.", concepts=(Concept(name="N", cite="line 1"),))
@@ -352,7 +354,12 @@ def test_references_are_listed_with_the_places_of_their_concepts() -> None:
     lines = reference_listing((code, note, link), "slugs").splitlines()
     assert lines[0] == "old.py (code): [old](old.py): the old one"
     assert lines[1].startswith("  slugify [old.py::slugify]: Make a slug.xxx") and lines[1].endswith("…")
-    assert lines[2:] == ["  Table [old.py::Table]", "note: A note.", "https://example.org (link, not read): a link"]
+    assert lines[2:] == [
+        "  Table [old.py::Table]",
+        "  Row, Cell [line 9]: Rows and cells.",
+        "note: A note.",
+        "https://example.org (link, not read): a link",
+    ]
     assert unread_links((code, note, link)) == ["https://example.org"]
     assert reference_listing((), "slugs") == ""
 
