@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_query import Model, below, expressions, models, naive
 
-from zerorepo.query import GraphBuilder, evaluate_query, expand_patterns, run_query, unparse
+from zerorepo.query import GraphBuilder, QueryGraph, evaluate_query, expand_patterns, run_query, unparse
 from zerorepo.query.formats import FORMATS
+from zerorepo.query.reach import MOST_BITS, WALKED_QUERIES
 from zerorepo.query.stored import pack, unpack
 from zerorepo.query.syntax import Expression
 
@@ -15,8 +18,9 @@ from zerorepo.query.syntax import Expression
 @settings(max_examples=400, deadline=None)
 @given(models(), expressions)
 def test_every_expression_gives_the_set_that_the_definitions_give(model: Model, expression: Expression) -> None:
-    answer = evaluate_query(unparse(expression), model.graph())
-    assert set(answer.labels) == naive(model, expression, {})
+    graph, expected = model.graph(), naive(model, expression, {})
+    for _ in range(WALKED_QUERIES + 2):
+        assert set(evaluate_query(unparse(expression), graph).labels) == expected
 
 
 @settings(max_examples=100, deadline=None)
@@ -180,3 +184,25 @@ def test_an_attribute_called_outs_that_holds_labels_is_a_dependency_and_what_a_t
     assert answer("deps(//:x)") == {"//:x", "//:y"}
     assert answer("rdeps(//..., //:y)") == {"//:x", "//:y"}
     assert answer("labels(outs, //:x)") == {"//:y", "//:x.txt"}
+
+
+def test_an_index_of_a_large_graph_answers_as_the_walk_did() -> None:
+    choose, size = random.Random(5), MOST_BITS + 100
+    builder = GraphBuilder()
+    for i in range(size):
+        builder.add_target(f"//p{i % 7}:t{i}", "lib", [f"//p{j % 7}:t{j}" for j in choose.sample(range(i), min(i, 2))])
+    graph = builder.freeze()
+    questions = (
+        f"deps(//p{(size - 1) % 7}:t{size - 1})",
+        "rdeps(//..., //p3:t10)",
+        "rdeps(//p5:all, //p3:t10)",
+        "allpaths(//p0/..., //p3:t10)",
+        "rdeps(//p6:t13, //p3:t10)",
+    )
+    walked = [
+        evaluate_query(question, QueryGraph(graph.labels, graph.infos, graph.forward, graph.packages)).nodes
+        for question in questions
+    ]
+    assert all(map(len, walked[:4]))
+    for _ in range(WALKED_QUERIES + 1):
+        assert [evaluate_query(question, graph).nodes for question in questions] == walked

@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from zerorepo.query.graph import Nodes, QueryGraph
-from zerorepo.query.ordering import subgraph, topological
+from zerorepo.query.ordering import topological
 
 
 class Order(StrEnum):
@@ -41,8 +41,11 @@ class Rendering:
 
     @cached_property
     def edges(self) -> dict[int, list[int]]:
-        """The direct dependencies of each node within the result."""
-        return subgraph(self.graph, self.nodes)
+        """The direct dependencies of each node within the result, both in label order."""
+        forward, nodes = self.graph.forward, self.nodes
+        if len(nodes) == len(self.graph):
+            return {node: list(forward[node]) for node in sorted(nodes)}
+        return {node: [target for target in forward[node] if target in nodes] for node in sorted(nodes)}
 
     @cached_property
     def ordered(self) -> Sequence[int]:

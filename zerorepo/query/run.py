@@ -18,7 +18,6 @@ from zerorepo.query.parser import parse
 from zerorepo.query.patterns import PatternResolver
 from zerorepo.query.registry import FunctionTable
 from zerorepo.query.rendering import Order, Rendering
-from zerorepo.query.walk import closure
 
 # Bazel's query exit code for an answer that leaves something out under --keep_going.
 PARTIAL_ANSWER = 3
@@ -69,9 +68,10 @@ def evaluate_query(
     ``tool_deps=False`` follows no edges to tools. ``functions`` are `BUILTINS` or an extension of these.
     """
     if not tool_deps:
-        graph = graph.without_tools()
+        graph = graph.without_tools
     if not universe_scope:
         functions = functions.without_universe()
+    graph.reach.count_query()
     try:
         parsed = parse(expression, functions)
         context = QueryContext(graph, functions, PatternResolver(graph, cwd_package), expression, keep_going)
@@ -89,7 +89,7 @@ def _universe(context: QueryContext, patterns: Iterable[str]) -> Nodes:
     for pattern in patterns:
         found = context.resolver.resolve(pattern.removeprefix("-"))
         nodes = nodes - found if pattern.startswith("-") else nodes | found
-    return closure(context.graph.forward, nodes)
+    return context.graph.reach.below(nodes)
 
 
 def run_query(
