@@ -36,6 +36,7 @@ def graph() -> QueryGraph:
     builder.add_target("//lib:base", "lib", srcs=["//lib:gen.py"])
     builder.add_target("//lib:maker", "genrule", outs=["//lib:gen.py"], tool_deps=["//lib:tool"])
     builder.add_target("//lib:tool", "bin")
+    builder.add_package("lib", build_file="//lib:BUILD.toml")
     builder.add_target("//lib/sub:dir/x", "lib", attrs=lambda: {"size": "large", "flaky": True, "env": {"A": "1"}})
     return builder.freeze()
 
@@ -90,6 +91,11 @@ def test_operators_have_one_precedence_and_associate_to_the_left() -> None:
         ("//a 'b", 4, "never closed"),
         ("//... - -//a/...", 8, "not `-//a/...`"),
         ("//a:b=c", 5, "quotes"),
+        ("//a:b%c", 5, 'as in "//a:b%c"'),
+        ("'-//app:app'", 0, "may not begin with `-`"),
+        ("//app:app + *x", 12, "may not begin with `*`"),
+        ("set(//a '-b')", 8, "may not begin"),
+        ("//app:app\x1b[31m", 9, "unexpected `\\x1b[31m`"),
         ("let x //a in $x", 6, "`=`"),
         ("deps(union)", 5, "keyword"),
         ("", 0, "empty"),
@@ -115,7 +121,8 @@ def test_a_syntax_error_says_where_and_what_to_do(graph: QueryGraph, text: str, 
         ("kind('(', //...)", 0, "regular expression"),
         ("let abc = //... in $abd", 19, "`abc`"),
         ("some(set())", 0, "empty set"),
-        ("'-//app:app'", 0, "minus"),
+        ("let 1x = //... in //app:app", 0, "no name"),
+        ("%", 0, "no package"),
         ("@repo//app:app", 0, "external"),
         ("tests(///app)", 6, "Bad label"),
     ],
@@ -146,6 +153,14 @@ def test_keep_going_answers_the_rest_and_says_what_it_left_out(graph: QueryGraph
         ("sub/...:*", "lib", ["//lib/sub:dir/x"]),
         ("app/main.py", "", ["//app:main.py"]),
         ("@//lib:tool", "app", ["//lib:tool"]),
+        ("@@//lib:tool", "app", ["//lib:tool"]),
+        ("./tool", "lib", ["//lib:tool"]),
+        ("sub//../tool", "lib", ["//lib:tool"]),
+        ("../app", "lib", ["//app:app"]),
+        ("//lib/BUILD.toml", "", ["//lib:BUILD.toml"]),
+        ("lib/BUILD.toml", "", ["//lib:BUILD.toml"]),
+        ("let x = tool in set($x //app)", "lib", ["//app:app", "//lib:tool"]),
+        ("let x = //app in let x = $x + :tool in $x", "lib", ["//app:app", "//lib:tool"]),
     ],
 )
 def test_a_pattern_is_read_relative_to_the_package_it_is_typed_in(

@@ -20,13 +20,18 @@ def caret_lines(expression: str, column: int) -> list[str]:
     return [f"  {shown}", f"  {' ' * (column - start)}^"]
 
 
+def _visible(text: str) -> str:
+    """Text that may quote anything that was typed, with control characters written out: none may reach a terminal."""
+    return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
+
+
 class PointedQueryError(QueryError):
     """A query error that knows its place: ``column`` counts characters of ``expression`` from 0, None when unknown."""
 
     def __init__(
         self, message: str, *, column: int | None = None, expression: str | None = None, hint: str | None = None
     ) -> None:
-        super().__init__(message, hint=hint)
+        super().__init__(_visible(message), hint=None if hint is None else _visible(hint))
         self.column = column
         self.expression = expression
 

@@ -130,7 +130,7 @@ def _labels(context: QueryContext, arguments: Arguments) -> Nodes:
     for node in sorted(arguments.nodes(1)):
         references = graph.infos[node].references.get(name, ())
         if not references and name == "visibility":
-            references = _strings(graph.attributes(node).get(name))
+            references = _strings(graph.attribute(node, name))
         for label in references:
             target = graph.find(label)
             if target is None:
@@ -168,7 +168,9 @@ def _buildfiles(context: QueryContext, arguments: Arguments) -> Nodes:
 def _files(graph: QueryGraph, nodes: Nodes, *, with_build_files: bool) -> Nodes:
     labels: set[str] = set()
     for package in _packages(graph, nodes):
-        info = graph.packages[package]
+        info = graph.packages.get(package)
+        if info is None:
+            continue  # that of a loaded file, whose folder need not be one
         labels.update(info.loads)
         if with_build_files:
             packages = {package, *(load[2:].partition(":")[0] for load in info.loads)}

@@ -202,7 +202,7 @@ class QueryGraph:
 
     @property
     def defaults(self) -> Mapping[str, Attributes]:
-        """The values that ``attr`` sees where a target does not say, by rule."""
+        """The values that ``attr`` sees where a target does not say, by rule; of visibility the package knows the value."""
         return self._defaults
 
     @cached_property
@@ -242,7 +242,10 @@ class QueryGraph:
             return list(info.references[name])
         if name == "tags":
             return list(info.tags)
-        return self._defaults.get(info.rule, _NO_ATTRIBUTES).get(name)
+        defaults = self._defaults.get(info.rule, _NO_ATTRIBUTES)
+        if name == "visibility" and name in defaults:
+            return list(self.packages[self.package_of(node)].default_visibility)
+        return defaults.get(name)
 
 
 class _RangeKeys:
