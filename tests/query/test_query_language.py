@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -66,9 +67,27 @@ def test_no_text_makes_a_traceback(graph: QueryGraph, text: str) -> None:
         assert bool(result.messages) == (result.exit_code != 0)
 
 
-@pytest.mark.parametrize("text", ["(" * 5000, "deps(" * 5000, "let x = " * 5000, "(" * 99 + "//..." + ")" * 99])
-def test_deep_nesting_is_an_error_and_no_overflow(graph: QueryGraph, text: str) -> None:
-    assert run_query(text, graph).exit_code == (0 if "..." in text else 2)
+@pytest.mark.parametrize("text", ["(" * 5000, "deps(" * 5000, "let x = " * 5000, "(" * 1001 + "//..." + ")" * 1001])
+def test_deeper_nesting_than_anybody_writes_is_an_error_and_no_overflow(graph: QueryGraph, text: str) -> None:
+    before = sys.getrecursionlimit()
+    result = run_query(text, graph)
+    assert result.exit_code == 2
+    assert len(max(result.messages[0].splitlines(), key=len)) < 120
+    assert sys.getrecursionlimit() == before
+
+
+@pytest.mark.parametrize("start", ["(", "deps(", "let x = //... in (", "some(siblings("])
+def test_nesting_as_a_program_may_write_it_is_answered(graph: QueryGraph, start: str) -> None:
+    levels = 990 // start.count("(") // (1 + start.count("let"))
+    text = start * levels + "//app:app" + ")" * start.count("(") * levels
+    assert run_query(text, graph).exit_code == 0
+
+
+def test_the_place_in_a_long_expression_is_shown_without_the_rest(graph: QueryGraph) -> None:
+    text = " + ".join(["//app:app"] * 3000 + ["//app:ap"] + ["//app:app"] * 3000)
+    _message, line, caret, *_ = run_query(text, graph).messages[0].splitlines()
+    assert len(line) < 110
+    assert line[caret.index("^") :].startswith("//app:ap +")
 
 
 def test_a_sum_of_ten_thousand_terms_is_answered(graph: QueryGraph) -> None:
@@ -248,6 +267,16 @@ def test_a_chain_of_five_thousand_targets_is_written_in_every_format(output: str
     if output == "tree":
         names = [line.split("//p:")[1] for line in result.text.splitlines()]
         assert {name for name in names if " " not in name} == {f"t{i}" for i in range(5000)}
+
+
+def test_marked_up_text_has_no_bare_control_character() -> None:
+    builder = GraphBuilder()
+    builder.add_target("//a:x", "lib", attrs={"text": 'a\x1b[31m\0\x7f\r\n\t<"\\', "words": ["\x01"]})
+    graph = builder.freeze()
+    xml, build = (run_query("//a:x", graph, output=output).text for output in ("xml", "build"))
+    assert 'value="a&#27;[31m\ufffd&#127;&#13;&#10;&#9;&lt;&quot;\\"' in xml
+    assert 'text = "a\\x1b[31m\\x00\\x7f\\r\\n\\t<\\"\\\\"' in build
+    assert all(char.isprintable() or char in "\n\ufffd" for char in xml + build)
 
 
 def test_an_open_call_says_what_may_follow() -> None:

@@ -29,8 +29,9 @@ from zerorepo.query.syntax import (
     Word,
 )
 
-# Each level takes a few frames of the interpreter's stack, of which there are 1,000.
-MAX_NESTING = 100
+MAX_NESTING = 1000
+FRAMES_A_LEVEL = 8
+"""At most so many frames of the interpreter's stack does a level take, here and in the evaluator."""
 MAX_INTEGER = 2**31 - 1
 
 _OPERATORS = {
@@ -101,7 +102,7 @@ class _Parser:
         self._nesting += 1
         if self._nesting > MAX_NESTING:
             raise self._error(
-                f"more than {MAX_NESTING} levels of nesting",
+                f"more than {MAX_NESTING:,} levels of nesting",
                 self._next,
                 hint="name inner parts with `let`, or use set()",
             )

@@ -15,10 +15,11 @@ from zerorepo.query.ordering import topological
 
 
 class Order(StrEnum):
-    """``full`` and ``deps``: dependents before what they depend on; ``no``: by label, which costs least."""
+    """``full``, ``deps`` and ``auto``: dependents before what they depend on; ``no``: by label, which costs least."""
 
     FULL = "full"
     DEPS = "deps"
+    AUTO = "auto"
     NO = "no"
 
 
@@ -50,7 +51,7 @@ class Rendering:
     @cached_property
     def ordered(self) -> Sequence[int]:
         """The nodes in the order of the output."""
-        if self.ranking and self.order is Order.FULL:
+        if self.ranking and self.order in (Order.FULL, Order.AUTO):
             return sorted(self.nodes, key=lambda node: (-self.ranking.get(node, 0.0), node))
         if self.order is Order.NO:
             return sorted(self.nodes)
