@@ -10,6 +10,7 @@ from zerorepo_rpg.providers import (
     LockedBaseClasses,
     LockedExisting,
     LockedFeatures,
+    LockedLimits,
     LockedModule,
     LockedModulePlans,
     LockedModules,
@@ -24,26 +25,28 @@ class LockAttrs(Attrs):
     path: str
 
 
+_SLICES: tuple[type[Provider], ...] = (
+    LockedFeatures,
+    LockedLimits,
+    LockedModules,
+    LockedBaseClasses,
+    LockedModulePlans,
+    LockedExisting,
+    LockedRenames,
+)
+
+
 @rule(
     "rpg_lock",
     version=3,
     attrs=LockAttrs,
-    provides=[
-        LockedFeatures,
-        LockedModules,
-        LockedBaseClasses,
-        LockedModulePlans,
-        LockedExisting,
-        LockedRenames,
-        SoundLock,
-    ],
+    provides=[*_SLICES, SoundLock],
 )
 async def rpg_lock(ctx: RuleContext[LockAttrs]) -> list[Provider]:
     """Read the lock. Without one every slice is empty."""
     found = await ctx.source_or_none(ctx.attrs.path)
     if found is None:
-        empty = (LockedFeatures, LockedModules, LockedBaseClasses, LockedModulePlans, LockedExisting, LockedRenames)
-        return [*(each() for each in empty), SoundLock()]
+        return [*(each() for each in _SLICES), SoundLock()]
     text = ctx.read(found).decode("utf-8", "replace")
     lock = parse_lock(text, ctx.attrs.path)
     refuse_unsound(lock, text, ctx.attrs.path)
@@ -52,6 +55,7 @@ async def rpg_lock(ctx: RuleContext[LockAttrs]) -> list[Provider]:
         LockedFeatures(
             inputs=stages.get("features", ""), requirements=lock.requirements, value=lock.features or FeatureSet()
         ),
+        LockedLimits(inputs=stages.get("limits", ""), limits=lock.limits),
         LockedModules(inputs=stages.get("modules", ""), value=lock.modules or ModuleSet()),
         LockedBaseClasses(inputs=stages.get("base_classes", ""), value=lock.base_classes or BaseClasses()),
         LockedModulePlans(modules=_modules(lock)),
