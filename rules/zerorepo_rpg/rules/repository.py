@@ -186,6 +186,7 @@ def repository(label: Label, attrs: RepositoryAttrs) -> Sequence[tuple[Label, st
     common = {"spec": str(stage("spec")), "lock": str(stage("lock")), "lock_path": lock_path}
     features = {"features": str(stage("features"))}
     modules = {"modules": str(stage("modules"))}
+    limits = {"limits": str(stage("limits"))}
     base = {"base_classes": str(stage("base_classes"))}
     isolated = {"sandbox": attrs.sandbox} if attrs.sandbox else {}
     source = {"src": f"//:{attrs.spec}"}
@@ -193,6 +194,7 @@ def repository(label: Label, attrs: RepositoryAttrs) -> Sequence[tuple[Label, st
     planned = {
         **common,
         **features,
+        **limits,
         **modules,
         **base,
         "max_repairs": attrs.max_repairs,
@@ -211,12 +213,15 @@ def repository(label: Label, attrs: RepositoryAttrs) -> Sequence[tuple[Label, st
         ]
         assembling |= {"integration": True, "smoke": str(stage("smoke_test"))}
     whole["amended"] = str(stage("amended"))
+    reviewed = {"model_conflicts": True} if attrs.model_conflicts else {}
     return [
-        (stage("spec"), "rpg_spec", {**source, **({"model_conflicts": True} if attrs.model_conflicts else {})}),
+        (stage("spec"), "rpg_spec", {**source, **reviewed, "lock": str(stage("lock"))}),
         (stage("conflicts"), "rpg_review", {**source, "what": "conflicts", "tags": ["manual"]}),
         (stage("suggestions"), "rpg_review", {**source, "what": "suggestions", "tags": ["manual"]}),
         (stage("lock"), "rpg_lock", {"path": lock_path}),
+        (stage("lock_types"), "rpg_lock_types", {"path": lock_path}),
         (stage("features"), "rpg_features", common),
+        (stage("limits"), "rpg_limits", {**common, **features, **source}),
         (stage("modules"), "rpg_modules", {**common, **features, **refined}),
         (stage("base_classes"), "rpg_base_classes", {**common, **features, **modules}),
         (stage("plan"), "rpg_plan", planned),
