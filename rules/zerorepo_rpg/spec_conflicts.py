@@ -144,7 +144,8 @@ def _contradictions(text: str) -> _Found:
                 denies = bool(match[2]) or (match[3] or "").lower() == "never"
                 core = re.sub(r"\W+", " ", f"{sentence[: match.start()]} {sentence[match.end() :]}").strip().casefold()
                 (negative if denies else positive).setdefault(core, line.number)
-    for core in positive.keys() & negative.keys():
+    # In the order of the text: that of a set differs from run to run.
+    for core in (each for each in positive if each in negative):
         if len(core.split()) > 1:
             yield f"`{core}` is demanded and forbidden", sorted({positive[core], negative[core]})
 
@@ -274,7 +275,7 @@ def accept(found: Sequence[Conflict], check: str, text: str) -> list[Conflict]:
         if each.verb != "accept" or check not in each.checks:
             continue
         if not each.words and len(found) > 1:
-            listed = "; ".join(f"`{one.messages[0]}` (line {', '.join(map(str, one.lines))})" for one in found)
+            listed = "; ".join(f"{one.messages[0]} (line {', '.join(map(str, one.lines))})" for one in found)
             message = (
                 f"`accept {check}` may mean {len(found)} conflicts: {listed}; "
                 f'say which by words of it, once for each: accept {check} "words": why'

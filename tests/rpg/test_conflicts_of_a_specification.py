@@ -167,3 +167,9 @@ def test_a_function_or_an_endpoint_that_is_only_mentioned_again_is_no_duplicate(
         "- `GET /a` and `POST /a`.\n- After `GET /a`, rest.\n"
     )
     assert find_conflicts(text) == []
+
+
+def test_conflicts_are_told_in_the_order_of_the_text_in_every_process() -> None:
+    text = "# A thing\n\n" + "".join(f"- It must be {word}.\n- It must not be {word}.\n" for word in "zyxwvutsrq")
+    (found,) = find_conflicts(text)
+    assert [message[7] for message in found.messages] == list("zyxwvutsrq")

@@ -34,8 +34,8 @@ def grouping_lines(plan: Plan) -> Iterator[str]:
 
 def _gain(step: Step) -> str:
     def changed(name: str) -> str:
-        before, after = (getattr(each, name) for each in (step.before, step.after))
-        return f"{name} {before:.3f} to {after:.3f}" if abs(after - before) >= 0.0005 else ""
+        before, after = (f"{getattr(each, name):.3f}" for each in (step.before, step.after))
+        return f"{name} {before} to {after}" if before != after else ""
 
     return ", ".join(filter(None, map(changed, ("modularity", "cohesion", "coupling")))) or "by less than 0.001"
 
