@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import TypeVar
 
 from pydantic import Field
 
 from zerorepo.errors import did_you_mean
 from zerorepo.values import Value
 from zerorepo_ontology.words import Words
-from zerorepo_rpg.plan_model import NodeInterface, Plan
+from zerorepo_rpg.plan_model import BaseClassPlan, NodeInterface, Plan
+
+NodeT = TypeVar("NodeT", NodeInterface, BaseClassPlan)
 
 MOST = 20
 """Look-ups for one repair."""
@@ -47,6 +50,20 @@ class LookUps(Value):
     """A model's answer: what it wants to know; nothing when it knows enough."""
 
     look_ups: tuple[LookUp, ...] = Field(default=(), max_length=MOST)
+
+
+def hushed(plan: Plan, but: str) -> Plan:
+    """The plan without docstrings, except that of the node ``but``: what a look-up counts as."""
+
+    def quiet(node: NodeT) -> NodeT:
+        return node if node.id == but else node.model_copy(update={"docstring": ""})
+
+    base = plan.base_classes
+    modules = (
+        module.model_copy(update={"interfaces": tuple(map(quiet, module.interfaces))}) for module in plan.interfaces
+    )
+    classes = base.model_copy(update={"classes": tuple(map(quiet, base.classes))})
+    return plan.model_copy(update={"interfaces": tuple(modules), "base_classes": classes})
 
 
 def search(plan: Plan, query: str) -> str:
@@ -116,4 +133,4 @@ def unknown(name: str, known: Iterable[str]) -> str:
     return f"there is no `{name}`; {did_you_mean(name, sorted(known)) or 'search for it'}"
 
 
-__all__ = ["MOST", "LookUp", "LookUps", "Tool", "file_map", "line", "neighbours", "search", "unknown"]
+__all__ = ["MOST", "LookUp", "LookUps", "Tool", "file_map", "hushed", "line", "neighbours", "search", "unknown"]
