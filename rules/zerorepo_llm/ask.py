@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
@@ -71,13 +72,15 @@ async def ask_code(
     purpose: str,
     check: Callable[[str], Sequence[str]],
     proof: Callable[[str], Awaitable[Sequence[str]]] | None = None,
+    before: Callable[[str], Awaitable[None]] | None = None,
     attempts: int = 3,
     sample: int = 0,
 ) -> str:
     """Python source from a model: the only fenced ``python`` block of its answer, syntactically valid, ending in a
     newline.
 
-    ``check``, ``proof`` and errors as in ``ask_json``.
+    ``check``, ``proof`` and errors as in ``ask_json``. ``before`` is awaited of code that is about to be checked, so that it can
+    find out, with others at work meanwhile, what ``check`` will want to know.
     """
 
     def read(text: str) -> str:
@@ -85,8 +88,16 @@ async def ask_code(
         _require(check(code))
         return code
 
+    async def prepare(text: str) -> None:
+        with suppress(BadAnswer):  # which ``read`` will find, too
+            await (before or _nothing)(python_code(text))
+
     action = await _action(ctx, template, variables, tier, purpose, sample, "python", None)
-    return await _ask(ctx, action, read, proof, attempts)
+    return await _ask(ctx, action, read, proof, attempts, prepare)
+
+
+async def _nothing(text: str) -> None:
+    """What has to be done before an answer is checked, if nothing has."""
 
 
 @lru_cache(maxsize=64)
@@ -174,6 +185,7 @@ async def _ask(
     read: Callable[[str], R],
     proof: Callable[[R], Awaitable[Sequence[str]]] | None,
     attempts: int,
+    prepare: Callable[[str], Awaitable[None]] = _nothing,
 ) -> R:
     problems: list[str] = []
     current = action
@@ -184,6 +196,7 @@ async def _ask(
                 raise BadAnswer(
                     [f"It was cut off after {current.max_tokens:,} tokens, before its end. Answer more briefly."]
                 )
+            await prepare(answer.text)
             # Not in a thread: checks parse, and two parsers at once end in a SystemError of CPython 3.11 ("AST constructor
             # recursion depth mismatch").
             value = read(answer.text)

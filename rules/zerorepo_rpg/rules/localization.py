@@ -13,12 +13,13 @@ from zerorepo.errors import TargetFailed
 from zerorepo.rule import RuleContext
 from zerorepo_llm.ask import ask_json
 from zerorepo_llm.prompt import CountsAs
-from zerorepo_rpg.lookups import MOST, LookUp, LookUps, Tool, file_map, hushed, neighbours, search, unknown
+from zerorepo_rpg.lookups import MOST, LookUp, LookUps, Tool, best, file_map, hushed, neighbours, search, texts, unknown
 from zerorepo_rpg.plan_model import NodeInterface, Plan
 from zerorepo_rpg.providers import NodeCode
 from zerorepo_rpg.rules.asking import template
 from zerorepo_rpg.rules.node import describe
 from zerorepo_rpg.rules.stages import module_label
+from zerorepo_rpg.rules.vectors import cosines
 
 _SHOWN = 6_000
 _QUERY = 200
@@ -63,11 +64,15 @@ async def _look_up(ctx: RuleContext[Any], each: LookUp) -> tuple[str, str]:
         return code, code
     own = await ctx.provider(ctx.attrs.interface, NodeInterface)
     if each.tool is Tool.INTERFACE and (near := await _near(ctx, query)) is not None:
-        quiet = near if near.id == own.id else near.model_copy(update={"docstring": ""})
-        return describe(near), describe(quiet)
+        return describe(near), describe(near if near.id == own.id else near.model_copy(update={"docstring": ""}))
     plan = await ctx.provider(ctx.attrs.plan, Plan)
+    quiet = hushed(plan, own.id)
+    if each.tool is Tool.SEARCH:
+        by_meaning = ctx.attrs.look_ups == "embeddings"
+        found = best(plan, query, await cosines(ctx, query, texts(plan)) if by_meaning else None)
+        return search(plan, found), search(quiet, found)
     look = _TOOLS[each.tool]
-    return look(plan, query), look(hushed(plan, own.id), query)
+    return look(plan, query), look(quiet, query)
 
 
 def _label(ctx: RuleContext[Any], node_id: str, suffix: str) -> Any:
@@ -105,7 +110,6 @@ def _plain(node_id: str) -> bool:
 
 
 _TOOLS: Mapping[Tool, Callable[[Plan, str], str]] = {
-    Tool.SEARCH: search,
     Tool.INTERFACE: _interface,
     Tool.NEIGHBOURS: neighbours,
     Tool.FILE: file_map,
