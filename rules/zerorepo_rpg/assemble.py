@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from zerorepo_rpg.import_cycles import break_cycles
 from zerorepo_rpg.interface_checks import snake
@@ -21,6 +22,23 @@ def package_files(plan: Plan, bodies: Mapping[str, str], *, description: str = "
     The root ``__init__`` exports every node; a subpackage's does so for its own files, unless that would make imports
     circular. What only annotations import in a circle is imported for type checking only. ValueError when a body is not Python.
     """
+    # Examples, smoke tests and the repository itself are about the same package, one after the other.
+    if not _last or (_last[0].plan, _last[0].bodies, _last[0].description) != (plan, bodies, description):
+        _last[:] = [_Packed(plan, dict(bodies), description, _packed(plan, bodies, description))]
+    return dict(_last[0].files)
+
+
+class _Packed(NamedTuple):
+    plan: Plan
+    bodies: dict[str, str]
+    description: str
+    files: dict[str, str]
+
+
+_last: list[_Packed] = []
+
+
+def _packed(plan: Plan, bodies: Mapping[str, str], description: str) -> dict[str, str]:
     nodes = [node for node in plan.nodes() if node.id in bodies]
     files = _modules(plan, nodes, bodies)
     root = plan.package_name

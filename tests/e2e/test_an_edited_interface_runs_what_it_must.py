@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -18,20 +16,6 @@ from zerorepo_rpg.rules.proving import RunTestsAnew
 from zerorepo_sandbox.run_tests import TestRun
 
 pytestmark = pytest.mark.sandbox
-
-
-@pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tinytext]:
-    """The library, built once from nothing; tests copy it before they change it."""
-    made = Tinytext(tmp_path_factory.mktemp("first") / "ws")
-    assert made.build().code is ExitCode.OK
-    yield made
-
-
-@pytest.fixture
-def copy(first: Tinytext, tmp_path: Path) -> Tinytext:
-    """The built library in a folder that a test may change, with a model that was asked nothing yet."""
-    return first.copy(tmp_path / "copy")
 
 
 def ran(built: Built) -> list[tuple[str, str]]:

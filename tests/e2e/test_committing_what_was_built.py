@@ -6,31 +6,16 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from e2e.scripted_library import Tinytext
+from e2e.scripted_library import Built, Tinytext
 from zerorepo.errors import ExitCode
 from zerorepo_rpg.commit_message import commit_message
 from zerorepo_rpg.commit_steps import commit_steps
 
 IDENTITY = {f"GIT_{who}_{what}": "t@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-
-
-@pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tinytext]:
-    """The library, built once from nothing; tests copy it before they change it."""
-    made = Tinytext(tmp_path_factory.mktemp("first") / "ws")
-    assert made.build().code is ExitCode.OK
-    yield made
-
-
-@pytest.fixture
-def copy(first: Tinytext, tmp_path: Path) -> Tinytext:
-    """The built library in a folder that a test may change."""
-    return first.copy(tmp_path / "copy")
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -131,7 +116,7 @@ def assert_each_commit_works(folder: Path, place: Path) -> None:
 
 @pytest.mark.sandbox
 def test_nodes_are_committed_one_by_one_each_after_what_it_uses(
-    copy: Tinytext, first: Tinytext, tmp_path: Path
+    copy: Tinytext, built_library: tuple[Tinytext, Built], tmp_path: Path
 ) -> None:
     said = commit(copy, "--per", "node")
     assert subjects(copy.out) == [
@@ -143,7 +128,7 @@ def test_nodes_are_committed_one_by_one_each_after_what_it_uses(
     assert len(said.splitlines()) == 4
     assert git(copy.out, "log", "--format=%B").count("ZeroRepo-Target: //:tinytext") == 4
     assert git(copy.out, "status", "--short") == ""
-    whole = first.copy(tmp_path / "whole")
+    whole = built_library[0].copy(tmp_path / "whole")
     commit(whole)
     assert git(copy.out, "rev-parse", "HEAD^{tree}") == git(whole.out, "rev-parse", "HEAD^{tree}")
     second = set(git(copy.out, "show", "--format=", "--name-only", "HEAD~2").splitlines())

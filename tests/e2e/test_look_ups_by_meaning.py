@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -19,18 +18,9 @@ QUERY = "break sentences into tokens"
 """Not one word of it stands in the plan."""
 
 
-@pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Tinytext:
-    """The library, built once from nothing; tests copy it before they change it."""
-    made = Tinytext(tmp_path_factory.mktemp("first") / "ws")
-    assert made.build().code is ExitCode.OK
-    return made
-
-
-def mending(first: Tinytext, root: Path, settings: str) -> Tinytext:
-    """A copy in which ``page_path`` fails and whoever mends it looks for ``QUERY``."""
-    copy = paths_reworded(first.copy(root))
-    copy.runner.registry.add(ONTOLOGY)
+def mending(copy: Tinytext, settings: str) -> Tinytext:
+    """A library in which ``page_path`` fails and whoever mends it looks for ``QUERY``."""
+    paths_reworded(copy).runner.registry.add(ONTOLOGY)
     config = copy.root / "zerorepo.toml"
     config.write_text(config.read_text() + settings)
     library = copy.library
@@ -47,16 +37,16 @@ def found(tiny: Tinytext) -> str:
     return shown(tiny.library.asked_for("mend page_path, round 1")[0], "look-ups")
 
 
-def test_without_it_words_decide_and_nothing_is_embedded(first: Tinytext, tmp_path: Path) -> None:
-    tiny = mending(first, tmp_path / "ws", "")
+def test_without_it_words_decide_and_nothing_is_embedded(copy: Tinytext) -> None:
+    tiny = mending(copy, "")
     built = tiny.build()
     assert built.code is ExitCode.OK, built.failures
     assert "no node has any of these words" in found(tiny)
     assert "EmbedTexts" not in {mnemonic for mnemonic, _ in built.run.actions}
 
 
-def test_with_it_what_means_the_same_is_found_and_each_text_embedded_once(first: Tinytext, tmp_path: Path) -> None:
-    tiny = mending(first, tmp_path / "ws", 'look_ups = "embeddings"\n')
+def test_with_it_what_means_the_same_is_found_and_each_text_embedded_once(copy: Tinytext) -> None:
+    tiny = mending(copy, 'look_ups = "embeddings"\n')
     built = tiny.build()
     if minilm_weights.find(None, minilm_weights.INT8_MODULE, minilm_weights.INT8_FILE) is None:
         assert built.code is not ExitCode.OK
@@ -70,8 +60,8 @@ def test_with_it_what_means_the_same_is_found_and_each_text_embedded_once(first:
     assert (again.run.actions, again.code) == ([], ExitCode.OK)
 
 
-def test_an_engine_without_embeddings_is_told_with_what_to_do(first: Tinytext, tmp_path: Path) -> None:
-    tiny = mending(first, tmp_path / "ws", 'look_ups = "embeddings"\n\n[ontology]\nengine = "bm25"\n')
+def test_an_engine_without_embeddings_is_told_with_what_to_do(copy: Tinytext) -> None:
+    tiny = mending(copy, 'look_ups = "embeddings"\n\n[ontology]\nengine = "bm25"\n')
     built = tiny.build()
     assert built.code is not ExitCode.OK
     assert "the engine `bm25` of [ontology] makes none" in built.failures
