@@ -19,6 +19,7 @@ from zerorepo.errors import UsageError, did_you_mean
 from zerorepo.values import Value
 from zerorepo_rpg import toml_text
 from zerorepo_rpg.graph import RPGGraph
+from zerorepo_rpg.limits import LimitPlan, LimitSet
 from zerorepo_rpg.lock_graph import NodeTable, graph_of, render_graph
 from zerorepo_rpg.plan_model import (
     BaseClasses,
@@ -37,10 +38,11 @@ from zerorepo_rpg.plan_model import (
 from zerorepo_rpg.renames import Rename
 from zerorepo_rpg.spec_model import Requirement
 
-SCHEMA = 3
-"""The newest version. A lock is written in the oldest one that can say what is in it: 2 added ``[[node]]``, 3 ``[[rename]]``."""
+SCHEMA = 4
+"""The newest version. A lock is written in the oldest one that can say what is in it: 2 added ``[[node]]``, 3 ``[[rename]]``, 4
+``[[limit]]``."""
 
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: lambda data: data, 2: lambda data: data}
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = dict.fromkeys((1, 2, 3), lambda data: data)
 """Schema version to the function that turns a lock of that version, as read, into one of the next."""
 
 _HEADER = """\
@@ -50,6 +52,7 @@ _HEADER = """\
 
 _SECTIONS: dict[str, type[Value]] = {
     "requirement": Requirement,
+    "limit": LimitPlan,
     "feature": Feature,
     "module": ModulePlan,
     "flow": DataFlow,
@@ -68,6 +71,8 @@ class Lock(Value):
     stages: Mapping[str, str] = Field(default_factory=dict)
     requirements: tuple[Requirement, ...] = ()
     """What the features were chosen for; compared with the present text when the specification changes."""
+    limits: tuple[LimitPlan, ...] = ()
+    """What a model said meets each limit that no rule recognises."""
     features: FeatureSet | None = None
     modules: ModuleSet | None = None
     layout: FileLayout | None = None
@@ -88,6 +93,7 @@ class Lock(Value):
             layout=self.layout,
             base_classes=self.base_classes or BaseClasses(),
             interfaces=self.interfaces,
+            limits=LimitSet(asked=self.limits),
         )
 
 
@@ -103,6 +109,7 @@ def render_lock(
         Lock(
             stages=dict(stages),
             requirements=tuple(requirements),
+            limits=plan.limits.asked,
             features=plan.features,
             modules=plan.modules,
             layout=plan.layout,
@@ -116,7 +123,7 @@ def render_lock(
 
 def render(lock: Lock) -> str:
     """The text of a lock, complete or not."""
-    head = f"schema = {3 if lock.renames else 2 if lock.existing.nodes else 1}\n"
+    head = f"schema = {4 if lock.limits else 3 if lock.renames else 2 if lock.existing.nodes else 1}\n"
     if lock.layout:
         head += f"package = {toml_text.string(lock.layout.package_name)}\n"
     parts = [_HEADER, head, toml_text.table("[stages]", dict(sorted(lock.stages.items())))]
@@ -127,6 +134,7 @@ def render(lock: Lock) -> str:
     bases = lock.base_classes.classes if lock.base_classes else ()
     nodes = [node for module in lock.interfaces for node in module.interfaces]
     parts += [_table("requirement", item) for item in sorted(lock.requirements, key=_by_id)]
+    parts += [_table("limit", item) for item in sorted(lock.limits, key=_by_id)]
     parts += [_table("feature", item) for item in sorted(features, key=_by_id)]
     parts += [_table("module", item) for item in sorted(modules, key=_by_id)]
     parts += [_table("flow", item) for item in sorted(flows, key=_by_flow)]
@@ -151,17 +159,21 @@ def _by_path(file: FilePlan) -> tuple[str, str]:
 
 
 def _table(section: str, item: Value) -> str:
-    values: dict[str, str | tuple[str, ...]] = {}
+    values: dict[str, str | bool | tuple[str, ...]] = {}
     for name, field in type(item).model_fields.items():
         value = getattr(item, name)
         # A default is left out, but never what is required, however empty.
         if field.is_required() or value != field.get_default():
-            values[name] = value if isinstance(value, tuple) else str(value)
+            values[name] = value if isinstance(value, (tuple, bool)) else str(value)
     lines = [f"[[{section}]]"]
-    lines += [
-        f"{name} = {toml_text.array(v) if isinstance(v, tuple) else toml_text.string(v)}" for name, v in values.items()
-    ]
+    lines += [f"{name} = {_value(value)}" for name, value in values.items()]
     return "\n".join(lines) + "\n"
+
+
+def _value(value: str | bool | tuple[str, ...]) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return toml_text.array(value) if isinstance(value, tuple) else toml_text.string(value)
 
 
 def parse_lock(text: str, where: str = "zerorepo.lock") -> Lock:
@@ -175,6 +187,7 @@ def parse_lock(text: str, where: str = "zerorepo.lock") -> Lock:
     if problems:
         raise problems
     requirements: list[Any] = sorted(entries["requirement"], key=_by_id)
+    limits: list[Any] = sorted(entries["limit"], key=_by_id)
     features: list[Any] = sorted(entries["feature"], key=_by_id)
     modules: list[Any] = sorted(entries["module"], key=_by_id)
     flows: list[Any] = sorted(entries["flow"], key=_by_flow)
@@ -187,6 +200,7 @@ def parse_lock(text: str, where: str = "zerorepo.lock") -> Lock:
     return Lock(
         stages=stages,
         requirements=tuple(requirements),
+        limits=tuple(limits),
         features=FeatureSet(features=tuple(features)) if features or "features" in stages else None,
         modules=ModuleSet(modules=tuple(modules), flows=tuple(flows)) if modules or "modules" in stages else None,
         layout=None if package is None else FileLayout(package_name=package, files=tuple(files)),
@@ -285,7 +299,7 @@ def _invalid(error: ValidationError, section: str, number: int, places: toml_tex
 
 def _duplicates(entries: _Entries, places: toml_text.Places, where: str) -> UsageError | None:
     keys: dict[str, Callable[[Any], Any]] = dict.fromkeys(
-        ("feature", "module", "base_class", "interface", "rename", "node"), _by_id
+        ("limit", "feature", "module", "base_class", "interface", "rename", "node"), _by_id
     )
     keys["file"] = lambda file: file.path
     keys["flow"] = lambda flow: (flow.source, flow.target, flow.data_name)

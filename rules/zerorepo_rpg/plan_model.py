@@ -17,6 +17,7 @@ from zerorepo.target import Provider
 from zerorepo.values import Value
 from zerorepo_rpg import digraph
 from zerorepo_rpg.graph import EdgeType, InterfaceType, Level, NodeType, RPGEdge, RPGGraph, RPGNode, Source
+from zerorepo_rpg.limits import LimitSet
 
 SHARED = "shared"
 """The reserved module of base classes that several modules use. It has no features."""
@@ -185,6 +186,7 @@ class Plan(Provider):
     layout: FileLayout
     base_classes: BaseClasses = BaseClasses()
     interfaces: tuple[ModuleInterfaces, ...] = ()
+    limits: LimitSet = LimitSet()
 
     @property
     def package_name(self) -> str:

@@ -13,6 +13,7 @@ RULE_SET = RuleSet(
         "rpg_review": _RULES + "spec_review:rpg_review",
         "rpg_lock": _RULES + "lock:rpg_lock",
         "rpg_features": _RULES + "stages:rpg_features",
+        "rpg_limits": _RULES + "limits:rpg_limits",
         "rpg_modules": _RULES + "stages:rpg_modules",
         "rpg_base_classes": _RULES + "stages:rpg_base_classes",
         "rpg_files": _RULES + "module_plan:rpg_files",

@@ -10,6 +10,7 @@ from zerorepo_rpg.providers import (
     LockedBaseClasses,
     LockedExisting,
     LockedFeatures,
+    LockedLimits,
     LockedModule,
     LockedModulePlans,
     LockedModules,
@@ -23,24 +24,35 @@ class LockAttrs(Attrs):
     path: str
 
 
+_SLICES: tuple[type[Provider], ...] = (
+    LockedFeatures,
+    LockedLimits,
+    LockedModules,
+    LockedBaseClasses,
+    LockedModulePlans,
+    LockedExisting,
+    LockedRenames,
+)
+
+
 @rule(
     "rpg_lock",
-    version=2,
+    version=3,
     attrs=LockAttrs,
-    provides=[LockedFeatures, LockedModules, LockedBaseClasses, LockedModulePlans, LockedExisting, LockedRenames],
+    provides=list(_SLICES),
 )
 async def rpg_lock(ctx: RuleContext[LockAttrs]) -> list[Provider]:
     """Read the lock. Without one every slice is empty."""
     found = await ctx.source_or_none(ctx.attrs.path)
     if found is None:
-        empty = (LockedFeatures, LockedModules, LockedBaseClasses, LockedModulePlans, LockedExisting, LockedRenames)
-        return [each() for each in empty]
+        return [each() for each in _SLICES]
     lock = parse_lock(ctx.read(found).decode("utf-8", "replace"), ctx.attrs.path)
     stages = lock.stages
     return [
         LockedFeatures(
             inputs=stages.get("features", ""), requirements=lock.requirements, value=lock.features or FeatureSet()
         ),
+        LockedLimits(inputs=stages.get("limits", ""), limits=lock.limits),
         LockedModules(inputs=stages.get("modules", ""), value=lock.modules or ModuleSet()),
         LockedBaseClasses(inputs=stages.get("base_classes", ""), value=lock.base_classes or BaseClasses()),
         LockedModulePlans(modules=_modules(lock)),

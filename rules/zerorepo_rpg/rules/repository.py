@@ -188,6 +188,7 @@ def repository(label: Label, attrs: RepositoryAttrs) -> Sequence[tuple[Label, st
     common = {"spec": str(stage("spec")), "lock": str(stage("lock")), "lock_path": lock_path}
     features = {"features": str(stage("features"))}
     modules = {"modules": str(stage("modules"))}
+    limits = {"limits": str(stage("limits"))}
     base = {"base_classes": str(stage("base_classes"))}
     isolated = {"sandbox": attrs.sandbox} if attrs.sandbox else {}
     source = {"src": f"//:{attrs.spec}"}
@@ -195,6 +196,7 @@ def repository(label: Label, attrs: RepositoryAttrs) -> Sequence[tuple[Label, st
     planned = {
         **common,
         **features,
+        **limits,
         **modules,
         **base,
         "max_repairs": attrs.max_repairs,
@@ -220,6 +222,7 @@ def repository(label: Label, attrs: RepositoryAttrs) -> Sequence[tuple[Label, st
         (stage("suggestions"), "rpg_review", {**source, "what": "suggestions", "tags": ["manual"]}),
         (stage("lock"), "rpg_lock", {"path": lock_path}),
         (stage("features"), "rpg_features", common),
+        (stage("limits"), "rpg_limits", {**common, **features, **source}),
         (stage("modules"), "rpg_modules", {**common, **features, **refined}),
         (stage("base_classes"), "rpg_base_classes", {**common, **features, **modules}),
         (stage("plan"), "rpg_plan", planned),
