@@ -27,6 +27,7 @@ from zerorepo_rpg.rules.mending import mended
 from zerorepo_rpg.rules.module_plan import interfaces_inputs
 from zerorepo_rpg.rules.staged_targets import staged_targets
 from zerorepo_rpg.rules.stages import module_label
+from zerorepo_rpg.rules.vectors import LookUpsBy
 from zerorepo_rpg.spec_model import RepositorySpec
 from zerorepo_sandbox.settings import TierName
 
@@ -34,7 +35,7 @@ from zerorepo_sandbox.settings import TierName
 class PlanAttrs(Attrs):
     """Attributes of ``rpg_plan``. ``max_repairs``: how often a node's code or tests are mended before it counts as failed.
 
-    ``integration``: whether tests of several nodes together are written.
+    ``integration``: whether tests of several nodes together are written. ``look_ups``: how a repair finds nodes.
     """
 
     spec: Label
@@ -46,6 +47,7 @@ class PlanAttrs(Attrs):
     base_classes: Label
     max_repairs: int = 8
     integration: bool = False
+    look_ups: LookUpsBy = "words"
     sandbox: TierName | None = None
 
 
@@ -140,10 +142,12 @@ def _declare_node(
     }
     ctx.declare(node_label(ctx.label, node.id, ".tests"), "node_tests", {**asking, **skeleton_of})
     proving = {**skeleton_of, "closure_code": [label(".code", each) for each in closure]}
+    mending: dict[str, Any] = {"plan": str(ctx.label), "max_repairs": ctx.attrs.max_repairs}
+    mending |= {"look_ups": ctx.attrs.look_ups} if ctx.attrs.look_ups != "words" else {}
     ctx.declare(
         node_label(ctx.label, node.id, ".code"),
         "node_code",
-        {**asking, **proving, "tests": label(".tests"), "plan": str(ctx.label), "max_repairs": ctx.attrs.max_repairs},
+        {**asking, **proving, "tests": label(".tests"), **mending},
     )
     ctx.declare(node_label(ctx.label, node.id, ".test"), "node_test", {**proving, "code": label(".code")})
     ctx.declare(

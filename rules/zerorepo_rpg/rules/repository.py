@@ -20,7 +20,7 @@ from zerorepo_rpg.rules.amend import Amended
 from zerorepo_rpg.rules.by_hand import assembled_adopt, origins
 from zerorepo_rpg.rules.plan import node_label
 from zerorepo_rpg.rules.staged_targets import staged_label
-from zerorepo_rpg.rules.vectors import Refine
+from zerorepo_rpg.rules.vectors import LookUpsBy, Refine
 from zerorepo_rpg.spec_model import RepositorySpec
 from zerorepo_rpg.staged import SMOKE_PATH, ProvenTests, stages
 from zerorepo_sandbox import debug
@@ -171,6 +171,8 @@ class RepositoryAttrs(Attrs):
     """The tier that generated code runs in; default: the workspace's."""
     refine: Refine = "off"
     """Whether a model's grouping into modules is improved by rule: ``off``, by ``words``, or by ``embeddings``."""
+    look_ups: LookUpsBy = "words"
+    """How a repair finds nodes of the plan by what they do: by ``words``, or by ``embeddings`` (of ``[ontology]``) and words."""
     model_conflicts: bool = False
     """Whether a model looks for conflicts in the specification, too; an ERROR of its stops the build like one by rule."""
 
@@ -199,6 +201,7 @@ def repository(label: Label, attrs: RepositoryAttrs) -> Sequence[tuple[Label, st
         **base,
         "max_repairs": attrs.max_repairs,
         **({"integration": True} if attrs.integration else {}),
+        **({"look_ups": attrs.look_ups} if attrs.look_ups != "words" else {}),
         **isolated,
     }
     whole = {"assembled": str(stage("assembled")), "suite": str(stage("suite")), "plan": str(stage("plan"))}
