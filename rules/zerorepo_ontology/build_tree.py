@@ -28,6 +28,7 @@ class BuildTree(Action):
 
     mnemonic: ClassVar[str] = "BuildTree"
     result: ClassVar[type[ActionResult]] = Tree
+    key_version: ClassVar[int] = 2
 
     entries: tuple[Digest, ...]
     vectors: tuple[Digest, ...] = ()
@@ -46,7 +47,7 @@ class BuildTree(Action):
 
             vectors = np.concatenate([from_bytes(context.read(digest)) for digest in self.vectors])
         made, heads = tree.build(found, vectors)
-        upper = [_said(made, node) for node in made.nodes if node.level != "feature"]
+        upper = [said(made, node) for node in made.nodes if node.level != "feature"]
         return Tree(
             ontology=context.write(ontology.dump(made)),
             upper=context.write(json.dumps(upper, ensure_ascii=False).encode()),
@@ -57,7 +58,7 @@ class BuildTree(Action):
         return "build the ontology's tree"
 
 
-def _said(made: ontology.Ontology, node: ontology.Node) -> str:
+def said(made: ontology.Ontology, node: ontology.Node) -> str:
     """What a node above features is embedded as: a capability is little without its area."""
     above = made.by_id[node.parent].name if node.parent else ""
     text = node.name if not above or above.casefold() == node.name.casefold() else f"{above}: {node.name}"

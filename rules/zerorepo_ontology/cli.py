@@ -31,6 +31,15 @@ EngineOption = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 
+PLATFORMS = {
+    "web-features": "ontology_web_features",
+    "browser-data": "ontology_browser_data",
+    "cloud-services": "ontology_cloud_services",
+}
+"""What ``extend`` takes by name."""
+_SOURCE = f"NAME==VERSION, a CSV or JSON file, a folder of code, or {', '.join(PLATFORMS)}."
+
+
 def _print_json(value: Any) -> None:
     typer.echo(mask(json.dumps(value, indent=2, ensure_ascii=False)))
 
@@ -251,7 +260,7 @@ def show(
 
 @ontology_app.command()
 def extend(
-    what: Annotated[str, typer.Argument(metavar="SOURCE", help="NAME==VERSION, a CSV or JSON file, or a folder of code.")],
+    what: Annotated[str, typer.Argument(metavar="SOURCE", help=_SOURCE)],
     domain: Annotated[str, typer.Option("--domain", help="Where it belongs; default: where its features are nearest.")] = "",
     area: Annotated[str, typer.Option("--area", help="The area in that domain.")] = "",
     any_license: Annotated[bool, typer.Option("--any-license", help="Even if its licence is not permissive.")] = False,
@@ -262,7 +271,9 @@ def extend(
 
     path = Path(what)
     place = [domain, area or domain] if domain else []
-    if "==" in what and not path.exists():
+    if what in PLATFORMS and not path.exists():
+        added = home.Added(name=f"own.{what}", rule=PLATFORMS[what], attrs={})
+    elif "==" in what and not path.exists():
         added = _pinned(what, place, any_license, home.load().wheels)
     elif path.is_dir():
         added = home.take_folder(path)
@@ -270,9 +281,11 @@ def extend(
         added = home.take_table(path)
     else:
         raise UsageError(
-            f"`{what}` is no package, table or folder", hint="NAME==VERSION, a .csv or .json file, or a folder of code"
+            f"`{what}` is no package, table, folder or platform",
+            hint=did_you_mean(what, PLATFORMS)
+            or f"NAME==VERSION, a .csv or .json file, a folder of code, or one of {', '.join(PLATFORMS)}",
         )
-    if place and added.rule != "ontology_table":
+    if place and what not in PLATFORMS and added.rule != "ontology_table":
         added = added.model_copy(update={"attrs": {**added.attrs, "place": place}})
     before = home.load()
     home.save(home.add(before, added))

@@ -53,7 +53,7 @@ class MineDistribution(Action):
 
     mnemonic: ClassVar[str] = "MineDistribution"
     result: ClassVar[type[ActionResult]] = Mined
-    key_version: ClassVar[int] = 1
+    key_version: ClassVar[int] = 2
 
     wheel: Digest
     name: str
@@ -90,6 +90,7 @@ class MineFolder(Action):
 
     mnemonic: ClassVar[str] = "MineFolder"
     result: ClassVar[type[ActionResult]] = Mined
+    key_version: ClassVar[int] = 2
 
     name: str
     files: Mapping[str, Digest]
@@ -124,8 +125,10 @@ def mine(public: Iterable[Public], api: Api, reading: Reading, name: str, versio
     def add(
         path: str, kind: str, symbol_name: str, doc: str, signature: str, section: str, section_text: str, home: str
     ) -> None:
-        text = wording.feature_text(symbol_name, doc)
+        text = wording.feature_text(symbol_name, doc, 3 if kind == "method" else 2)
         tier = "M" if kind == "method" else "A"
+        if text and tier == "A":
+            text = wording.with_name(symbol_name, text)
         if not text and reading.names and not doc:
             text, tier = wording.name_text(symbol_name), "N"
         if not text or text.casefold() in seen:
@@ -152,7 +155,11 @@ def mine(public: Iterable[Public], api: Api, reading: Reading, name: str, versio
             continue
         own_text = wording.first_sentence(symbol.doc) if len(symbol.methods) >= _OWN_SECTION else ""
         section = each.path if own_text else module
+        names = {method.name for method in symbol.methods}
         for method in symbol.methods:
+            if method.name[0] == "a" and method.name[1:] in names:
+                # The same for coroutines: ``aget`` beside ``get``.
+                continue
             path = f"{each.path}.{method.name}"
             add(path, "method", method.name, method.doc, method.signature, section, own_text or section_text, each.home)
     return made
@@ -163,20 +170,24 @@ _OWN_SECTION = 6
 
 
 def capped(found: list[Entry], cap: int) -> list[Entry]:
-    """``cap`` of them, taken in turn from each section, functions and classes before methods, so that no section is lost."""
+    """``cap`` of them: functions and classes before methods, and each kind in turn from all sections, so that none is lost."""
     if len(found) <= cap:
         return found
-    by_section: dict[str, list[Entry]] = {}
-    for each in sorted(found, key=lambda entry: ("ANMT".index(entry.tier), entry.path.count("."))):
-        by_section.setdefault(each.section, []).append(each)
     kept: set[str] = set()
-    turn = 0
-    while len(kept) < cap:
-        for section in by_section.values():
-            if turn < len(section) and len(kept) < cap:
-                kept.add(section[turn].path)
-        turn += 1
+    for rank in sorted({_rank(each) for each in found}):
+        by_section: dict[str, list[Entry]] = {}
+        for each in sorted((e for e in found if _rank(e) == rank), key=lambda entry: entry.path.count(".")):
+            by_section.setdefault(each.section, []).append(each)
+        for turn in range(max(len(section) for section in by_section.values())):
+            for section in by_section.values():
+                if turn < len(section) and len(kept) < cap:
+                    kept.add(section[turn].path)
     return [each for each in found if each.path in kept]
+
+
+def _rank(entry: Entry) -> int:
+    """What is documented says more than what is only named, and a function or class more than a method."""
+    return 2 * (entry.kind == "method") + (entry.tier == "N")
 
 
 def _is_plain(home: str) -> bool:

@@ -6,6 +6,7 @@ Knows nothing of other modules.
 from __future__ import annotations
 
 import ast
+import inspect
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -123,7 +124,7 @@ def _function(node: ast.FunctionDef | ast.AsyncFunctionDef, kind: str) -> Symbol
 
 
 def _class(node: ast.ClassDef) -> Symbol:
-    made = Symbol(node.name, "class", ast.get_docstring(node) or "", "")
+    made = Symbol(node.name, "class", ast.get_docstring(node) or _assigned_doc(node), "")
     for each in node.body:
         if not isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef)):
             continue
@@ -132,6 +133,28 @@ def _class(node: ast.ClassDef) -> Symbol:
         elif not each.name.startswith("_") and not _is_skipped(each):
             made.methods.append(_function(each, "method"))
     return made
+
+
+def _assigned_doc(node: ast.ClassDef) -> str:
+    """What a class says of itself by ``__doc__ = "..." % {...}``: as written, with the marks of what is filled in."""
+    for each in node.body:
+        if isinstance(each, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__doc__" for t in each.targets):
+            return inspect.cleandoc(_leading_text(each.value))
+    return ""
+
+
+def _leading_text(value: ast.expr) -> str:
+    """The string that an expression begins with; "" when it begins with something else."""
+    if isinstance(value, ast.Constant):
+        return value.value if isinstance(value.value, str) else ""
+    if isinstance(value, ast.BinOp):
+        return _leading_text(value.left)
+    if isinstance(value, ast.JoinedStr):
+        return _leading_text(value.values[0]) if value.values else ""
+    if isinstance(value, ast.Call):
+        inner = value.func.value if isinstance(value.func, ast.Attribute) else (value.args or [ast.Constant("")])[0]
+        return _leading_text(inner)
+    return ""
 
 
 def _signature(arguments: ast.arguments) -> str:

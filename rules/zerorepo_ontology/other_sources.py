@@ -31,6 +31,7 @@ class MineStandardLibrary(Action):
 
     mnemonic: ClassVar[str] = "MineStandardLibrary"
     result: ClassVar[type[ActionResult]] = Mined
+    key_version: ClassVar[int] = 2
 
     places: Digest
     """``data/stdlib.toml``."""

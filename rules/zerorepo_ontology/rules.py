@@ -178,6 +178,8 @@ class TreeAttrs(Attrs):
     sources: tuple[Label, ...]
     engine: Engine | None = None
     """Default: ``[ontology] engine``."""
+    refine: bool = False
+    """Whether a model gives capabilities better names."""
 
 
 def _tree_outputs(label: Label, attrs: TreeAttrs) -> list[str]:
@@ -193,15 +195,23 @@ async def ontology_tree(ctx: RuleContext[TreeAttrs]) -> OntologyData:
     if not entries:
         raise TargetFailed("Nothing was mined: the ontology would be empty")
     if engine == BM25:
-        tree: Tree = await ctx.run(BuildTree(entries=entries))
+        tree: Tree = await _named(ctx, await ctx.run(BuildTree(entries=entries)))
         return await _packed(ctx, tree, None, "")
     identity = identity_of(engine)
     made: list[Vectors] = await ctx.run_all(
         EmbedTexts(texts=each, of_entries=True, identity=identity, engine=engine) for each in entries
     )
-    tree = await ctx.run(BuildTree(entries=entries, vectors=tuple(each.vectors for each in made)))
+    tree = await _named(ctx, await ctx.run(BuildTree(entries=entries, vectors=tuple(each.vectors for each in made))))
     upper: Vectors = await ctx.run(EmbedTexts(texts=tree.upper, identity=identity, engine=engine))
     return await _packed(ctx, tree, upper, identity)
+
+
+async def _named(ctx: RuleContext[TreeAttrs], tree: Tree) -> Tree:
+    if not ctx.attrs.refine:
+        return tree
+    from zerorepo_ontology.refining import refined
+
+    return await refined(ctx, tree)
 
 
 async def _packed(ctx: RuleContext[Any], tree: Tree, upper: Vectors | None, identity: str) -> OntologyData:
@@ -241,9 +251,15 @@ class OntologyAttrs(Attrs):
     stdlib: bool = True
     classifiers: bool = True
     curated: bool = True
+    web: bool = False
+    """Features of the web platform (``web-features``) and browser data."""
+    cloud: bool = False
+    """What the services of a cloud provider can be asked."""
     sources: tuple[Label, ...] = ()
     """More targets to take in: ``ontology_distribution``, ``ontology_table``, ``ontology_folder``."""
     engine: Engine | None = None
+    refine: bool = False
+    """Whether a model gives capabilities better names."""
 
     @field_validator("exclude", "packages")
     @classmethod
@@ -270,7 +286,14 @@ def ontology(label: Label, attrs: OntologyAttrs) -> Sequence[tuple[Label, str, M
     for kind in ("stdlib", "classifiers", "curated"):
         if getattr(attrs, kind):
             add(kind, f"ontology_{kind}", {})
+    for kind in (
+        *(("web_features", "browser_data") if attrs.web else ()),
+        *(("cloud_services",) if attrs.cloud else ()),
+    ):
+        add(kind, f"ontology_{kind}", {})
     values: dict[str, Any] = {"sources": [*(str(each) for each, _, _ in made), *(str(each) for each in attrs.sources)]}
     if attrs.engine is not None:
         values["engine"] = attrs.engine
+    if attrs.refine:
+        values["refine"] = True
     return [*made, (label, "ontology_tree", {"tags": list(attrs.tags), **values})]

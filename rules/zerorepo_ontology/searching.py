@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from zerorepo.errors import UsageError, did_you_mean
 from zerorepo_ontology.ontology import LEVELS, Node, Ontology
+from zerorepo_ontology.synonyms import widened
 from zerorepo_ontology.words import Words
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class Searcher:
         if any(not query.strip() for query in queries):
             raise UsageError("The query is empty")
         mask = self._mask(filter_)
+        queries = [widened(query) for query in queries]
         cosines: NDArray[np.float32] | None = None
         if self.vectors is not None and self._embed is not None:
             cosines = np.asarray(self._embed(list(queries)), dtype=np.float32) @ self.vectors.T

@@ -27,7 +27,8 @@ _BAD_START = re.compile(
     re.IGNORECASE,
 )
 _BAD = re.compile(
-    r"deprecated|__\w+__|backward[s]?[- ]compat|for internal use|docstring|subclasses (should|must|may|can)|\bTODO\b",
+    r"deprecated|__\w+__|backward[s]?[- ]compat|for internal use|docstring|subclasses (should|must|may|can)|\bTODO\b|"
+    r"\bis an alias\b|\(binary operator",
     re.I,
 )
 _PLUMBING = frozenset(
@@ -83,8 +84,11 @@ def plain(text: str) -> str:
     return " ".join(_TAG.sub("", text).split())
 
 
-def feature_text(name: str, doc: str) -> str:
-    """What a documented symbol does, as a phrase; "" for plumbing and for texts that say nothing to a planner."""
+def feature_text(name: str, doc: str, fewest: int = 3) -> str:
+    """What a documented symbol does, as a phrase; "" for plumbing and for texts that say nothing to a planner.
+
+    ``fewest``: words that such a text has at least.
+    """
     if name in _PLUMBING:
         return ""
     text = first_sentence(doc)
@@ -92,9 +96,17 @@ def feature_text(name: str, doc: str) -> str:
         return ""
     words = text.split()
     letters = sum(each.isalpha() or each == " " for each in text)
-    if len(words) < 3 or letters < 0.8 * len(text) or not text.isprintable():
+    if len(words) < fewest or letters < 0.8 * len(text) or not text.isprintable():
         return ""
     return shortened(_lower_first(_FILLER.sub("", text)))
+
+
+def with_name(name: str, text: str) -> str:
+    """``text`` after a ``name`` of one word that it does not say: ``Ridge: linear least squares with l2 regularization``."""
+    if len(name) < 3 or not name.isalpha() or len(name_words(name)) > 1 or name in _PLUMBING:
+        return text
+    said = re.sub(r"[^a-z]", "", text.casefold())
+    return text if name.casefold() in said else f"{name}: {text}"
 
 
 def name_text(name: str) -> str:

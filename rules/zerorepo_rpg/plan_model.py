@@ -228,7 +228,7 @@ class Plan(Provider):
         """The Repository Planning Graph: modules over files over nodes, with the edges in the design's directions."""
         nodes = self.nodes()
         listed = [*self._module_nodes(nodes), *_file_nodes(self.layout, nodes), *map(_code_node, nodes)]
-        return RPGGraph.build(listed, [*_flow_edges(self.modules), *_ordering_edges(nodes), *_use_edges(nodes)])
+        return RPGGraph.build(listed, [*_flow_edges(self.modules), *_ordering_edges(nodes), *use_edges(nodes)])
 
     def _module_nodes(self, nodes: tuple[NodeInterface, ...]) -> list[RPGNode]:
         plans = {module.id: module for module in self.modules.modules}
@@ -322,7 +322,8 @@ def _ordering_edges(nodes: tuple[NodeInterface, ...]) -> list[RPGEdge]:
     return [RPGEdge(type=EdgeType.ORDERING, source=a, target=b) for a, b in sorted(pairs) if a != b]
 
 
-def _use_edges(nodes: tuple[NodeInterface, ...]) -> list[RPGEdge]:
+def use_edges(nodes: tuple[NodeInterface, ...]) -> list[RPGEdge]:
+    """INHERITANCE and INVOCATION between these nodes."""
     names = {node.id: node.name for node in nodes}
     edges = []
     for node in nodes:
@@ -368,4 +369,5 @@ __all__ = [
     "NodeInterface",
     "Plan",
     "module_of",
+    "use_edges",
 ]

@@ -12,6 +12,7 @@ RULE_SET = RuleSet(
         "rpg_spec": _RULES + "spec:rpg_spec",
         "rpg_review": _RULES + "spec_review:rpg_review",
         "rpg_lock": _RULES + "lock:rpg_lock",
+        "rpg_lock_types": _RULES + "sound_lock:rpg_lock_types",
         "rpg_features": _RULES + "stages:rpg_features",
         "rpg_limits": _RULES + "limits:rpg_limits",
         "rpg_modules": _RULES + "stages:rpg_modules",

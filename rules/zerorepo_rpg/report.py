@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from zerorepo.target import Outcome, Proof, TestEvidence, TestReport
 from zerorepo_rpg.evidence import NODE, REQUIREMENT, Lines
+from zerorepo_rpg.plan_metrics import feature_weights, measure
 from zerorepo_rpg.plan_model import Plan
 from zerorepo_sandbox.limits import Verdict
 
@@ -74,6 +75,7 @@ def repository_report(
         _nodes(plan, [proof for proof in found.proofs if proof.kind == NODE], failed),
         _requirements([proof for proof in found.proofs if proof.kind == REQUIREMENT], failed),
         *_limits(plan, [proof for proof in found.proofs if proof.kind == NODE], failed),
+        _modules(plan),
     ]
     if bad := [case.name for case in report.cases if case.outcome not in (Outcome.PASSED, Outcome.SKIPPED)]:
         sections.append(Section("Failing tests", (), ("test",), tuple((Code(name),) for name in bad)))
@@ -84,6 +86,19 @@ def repository_report(
         rows = tuple((Code(" → ".join((*circle, circle[0]))),) for circle in circles)
         sections.append(Section("Circular imports", ("Modules that load each other.",), ("circle",), rows))
     return sections
+
+
+def _modules(plan: Plan) -> Section:
+    found = measure(plan.modules, plan.features.features, feature_weights(plan))
+    rows = tuple(
+        (Code(each.id), Number(each.features), Number(f"{each.cohesion:.2f}"), Number(each.coupling))
+        for each in found.modules
+    )
+    text = (
+        f"Modularity {found.modularity:.2f} over features, cohesion {found.cohesion:.2f} (mean cosine of their words), "
+        f"coupling {found.coupling:.1f} (modules that one exchanges data with)."
+    )
+    return Section("Modules", (text,), ("module", Number("features"), Number("cohesion"), Number("coupling")), rows)
 
 
 def _files(coverage: Mapping[str, Lines]) -> Section:

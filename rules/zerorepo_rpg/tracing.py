@@ -78,7 +78,12 @@ class Trace(Value):
 
 def key(requirement: Requirement) -> str:
     """The words of a requirement, without what a reading of the text may drop."""
-    return " ".join(requirement.text.replace("*", "").split()).casefold().rstrip(".")
+    return flat(requirement.text).rstrip(".")
+
+
+def flat(text: str) -> str:
+    """Words alone: without emphasis, the breaks of lines, and case."""
+    return " ".join(text.replace("*", "").split()).casefold()
 
 
 def trace(spec: RepositorySpec, lock: Lock) -> Trace:
@@ -126,4 +131,4 @@ def _limits(spec: RepositorySpec, lock: Lock, traced: Mapping[str, TracedFeature
         )
 
 
-__all__ = ["Trace", "TracedFeature", "TracedLimit", "TracedRequirement", "key", "trace"]
+__all__ = ["Trace", "TracedFeature", "TracedLimit", "TracedRequirement", "flat", "key", "trace"]

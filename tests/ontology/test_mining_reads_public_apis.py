@@ -66,6 +66,39 @@ def test_a_cap_takes_from_each_section_in_turn() -> None:
     assert sorted({each.section for each in kept}) == ["a", "b", "c"] and len(kept) == 11
 
 
+def test_a_class_that_assigns_its_docstring_says_what_is_written_there() -> None:
+    doc = 'class OLS:\n    __doc__ = """\n    Ordinary Least Squares\n\n    %(params)s\n    """ % {"params": 1}\n'
+    modules = {"shapes/__init__.py": doc + BOOM}
+    assert mined(modules)["shapes.OLS"].text == "OLS: ordinary Least Squares"
+
+
+def test_a_name_of_one_word_is_told_where_the_text_does_not_say_it() -> None:
+    source = 'class Ridge:\n    """Linear least squares with l2 penalty."""\n\n\ndef cut(x):\n    """Cut at a place in it."""\n'
+    found = mined({"shapes/__init__.py": source})
+    assert found["shapes.Ridge"].text == "Ridge: linear least squares with l2 penalty"
+    assert found["shapes.cut"].text == "cut at a place in it"
+
+
+def test_a_method_for_coroutines_beside_the_plain_one_is_left_out() -> None:
+    body = "".join(
+        f'    def {name}(self):\n        """Find all rows of a table ({name})."""\n'
+        for name in ("find", "afind", "all")
+    )
+    assert {"shapes.Rows.find"} == {
+        path for path in mined({"shapes/__init__.py": f"class Rows:\n{body}"}) if "find" in path
+    }
+
+
+def test_a_cap_keeps_functions_and_classes_before_methods_and_what_is_only_named() -> None:
+    kinds = (("method", "N"), ("method", "M"), ("function", "N"), ("class", "A"))
+    many = [
+        Entry(f"{kind} {tier} {n}", f"p.{kind}{tier}{n}", kind, "p", "1", "MIT", "mined", section=f"s{n}", tier=tier)
+        for kind, tier in kinds
+        for n in range(10)
+    ]
+    assert {(each.kind, each.tier) for each in mining.capped(many, 20)} == {("class", "A"), ("function", "N")}
+
+
 @pytest.mark.parametrize(
     ("license_", "permissive"),
     [

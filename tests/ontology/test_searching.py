@@ -22,6 +22,7 @@ from zerorepo_ontology.ontology import Node, Ontology  # noqa: E402
 from zerorepo_ontology.opened import Opened  # noqa: E402
 from zerorepo_ontology.searching import Filter, Hit, Searcher  # noqa: E402
 from zerorepo_ontology.settings import BM25, OntologySettings  # noqa: E402
+from zerorepo_ontology.synonyms import widened  # noqa: E402
 
 QUERIES: dict[str, str] = tomllib.loads((Path(__file__).parent / "queries.toml").read_text())["queries"]
 HAS_WEIGHTS = minilm_weights.find(None, minilm_weights.INT8_MODULE, minilm_weights.INT8_FILE) is not None
@@ -157,3 +158,37 @@ def test_an_export_leaves_out_what_an_evaluation_imitates(tmp_path: Path) -> Non
     said = run("export", "--format", "nodes", "--exclude", "requests", "--exclude", "sympy", home=tmp_path).stdout
     packages = {source["package"] for line in said.splitlines() for source in json.loads(line)["sources"]}
     assert "httpx" in packages and not packages & {"requests", "sympy"}
+
+
+TAXONOMIES: dict[str, dict[str, str]] = tomllib.loads((Path(__file__).parent / "taxonomies.toml").read_text())
+IMITATED = ("requests", "scikit-learn", "Django", "statsmodels", "sympy", "pandas")
+
+
+@needs_weights
+@pytest.mark.parametrize("kind", sorted(TAXONOMIES))
+def test_leaves_of_a_kind_of_library_are_found_among_the_first_ten(kind: str) -> None:
+    leaves = TAXONOMIES[kind]
+    assert len(leaves) == 13
+    found = [
+        any(re.search(pattern, " ".join((*hit.path[1:], *(each.path for each in hit.node.examples)))) for hit in hits)
+        for hits, pattern in zip(searcher().search_all(list(leaves)), leaves.values(), strict=True)
+    ]
+    assert sum(found) >= 12, [name for name, right in zip(leaves, found, strict=True) if not right]
+
+
+@needs_weights
+def test_most_leaves_are_found_without_the_libraries_that_they_come_from() -> None:
+    data = (Path(opened.__file__).parent / opened.SHIPPED).read_bytes()
+    left = Opened("shipped", data, IMITATED).searcher("int8", OntologySettings(), Path())
+    pairs = [pair for leaves in TAXONOMIES.values() for pair in leaves.items()]
+    found = [
+        any(re.search(pattern, " ".join((*hit.path[1:], *(each.path for each in hit.node.examples)))) for hit in hits)
+        for hits, (_, pattern) in zip(left.search_all([name for name, _ in pairs]), pairs, strict=True)
+    ]
+    assert sum(found) / len(found) >= 0.75
+
+
+def test_a_query_is_widened_by_what_means_the_same() -> None:
+    assert widened("Analysis of variance") == "Analysis of variance (ANOVA)"
+    assert widened("one-way anova") == "one-way anova (analysis of variance)"
+    assert widened("a variable of a form") == "a variable of a form"

@@ -16,6 +16,7 @@ from zerorepo_rpg.providers import (
     LockedModules,
 )
 from zerorepo_rpg.renames import LockedRenames
+from zerorepo_rpg.rules.sound_lock import SoundLock, refuse_unsound
 
 
 class LockAttrs(Attrs):
@@ -39,14 +40,16 @@ _SLICES: tuple[type[Provider], ...] = (
     "rpg_lock",
     version=3,
     attrs=LockAttrs,
-    provides=list(_SLICES),
+    provides=[*_SLICES, SoundLock],
 )
 async def rpg_lock(ctx: RuleContext[LockAttrs]) -> list[Provider]:
     """Read the lock. Without one every slice is empty."""
     found = await ctx.source_or_none(ctx.attrs.path)
     if found is None:
-        return [each() for each in _SLICES]
-    lock = parse_lock(ctx.read(found).decode("utf-8", "replace"), ctx.attrs.path)
+        return [*(each() for each in _SLICES), SoundLock()]
+    text = ctx.read(found).decode("utf-8", "replace")
+    lock = parse_lock(text, ctx.attrs.path)
+    refuse_unsound(lock, text, ctx.attrs.path)
     stages = lock.stages
     return [
         LockedFeatures(
@@ -58,6 +61,7 @@ async def rpg_lock(ctx: RuleContext[LockAttrs]) -> list[Provider]:
         LockedModulePlans(modules=_modules(lock)),
         LockedExisting(value=lock.existing),
         LockedRenames(renames=lock.renames),
+        SoundLock(),
     ]
 
 

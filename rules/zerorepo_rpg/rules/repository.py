@@ -216,11 +216,13 @@ def repository(label: Label, attrs: RepositoryAttrs) -> Sequence[tuple[Label, st
         ]
         assembling |= {"integration": True, "smoke": str(stage("smoke_test"))}
     whole["amended"] = str(stage("amended"))
+    reviewed = {"model_conflicts": True} if attrs.model_conflicts else {}
     return [
-        (stage("spec"), "rpg_spec", {**source, **({"model_conflicts": True} if attrs.model_conflicts else {})}),
+        (stage("spec"), "rpg_spec", {**source, **reviewed, "lock": str(stage("lock"))}),
         (stage("conflicts"), "rpg_review", {**source, "what": "conflicts", "tags": ["manual"]}),
         (stage("suggestions"), "rpg_review", {**source, "what": "suggestions", "tags": ["manual"]}),
         (stage("lock"), "rpg_lock", {"path": lock_path}),
+        (stage("lock_types"), "rpg_lock_types", {"path": lock_path}),
         (stage("features"), "rpg_features", common),
         (stage("limits"), "rpg_limits", {**common, **features, **source}),
         (stage("modules"), "rpg_modules", {**common, **features, **refined}),
