@@ -24,6 +24,7 @@ from zerorepo_rpg.signature import (
     parse_signature,
     type_maker,
 )
+from zerorepo_sandbox.screen import screen
 
 _TODO = re.compile(r"\b(TODO|FIXME|XXX)\b")
 
@@ -234,8 +235,17 @@ def check_tests(source: str, interface: NodeInterface, module_path: str = "") ->
         found.append(f"it does not import the thing under test: write `from {module} import {interface.name}`")
     found += _own_definition(tree, interface)
     found += forbidden_in_tests(tree)
+    found += _not_run(source, found)
     found += undefined_names(source)
     return list(dict.fromkeys(found))
+
+
+def _not_run(source: str, found: Collection[str]) -> Iterator[str]:
+    """What the sandbox would not run, where nothing else has been found in the same line."""
+    lines = {text.partition(":")[0] for text in found}
+    for reason in screen(source):
+        if reason.partition(":")[0] not in lines:
+            yield f"{reason}; code that reaches for the test runner is not run, so do without it"
 
 
 def _tests(tree: ast.Module) -> list[FunctionNode]:

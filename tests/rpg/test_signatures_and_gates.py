@@ -8,6 +8,7 @@ import pytest
 
 from zerorepo_rpg.gate import asserted, check_code, check_tests
 from zerorepo_rpg.plan_model import InterfaceKind, NodeInterface
+from zerorepo_sandbox.screen import screen
 
 from .sample import BODIES, TABLE, plan
 
@@ -270,6 +271,30 @@ def test_good_tests_pass_the_gate() -> None:
 def test_tests_that_prove_nothing(code: str, told: str) -> None:
     found = check_tests(code, function("def f(a: int) -> int"))
     assert any(told in text for text in found), found
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import gc\n",
+        "import sys\nsys.settrace(None)\n",
+        "import sys\nNAMES = sorted(sys.modules)\n",
+        "import inspect\ninspect.currentframe()\n",
+        "import pytest\npytest.main([])\n",
+        "def pytest_runtest_setup(item: object) -> None:\n    pass\n",
+        "NAME = '_pytest.runner'\n",
+        "FOUND = ().__class__.__base__.__subclasses__()\n",
+        "import ctypes\n",
+    ],
+)
+def test_what_the_sandbox_would_not_run_never_gets_there(code: str) -> None:
+    """The gate and the sandbox's screen use one list, so that no run, vote and repair is spent on it; each line is told once."""
+    source = f"{code}{TESTS}"
+    assert screen(source)
+    found = check_tests(source, function("def f(a: int) -> int"))
+    lines = [text.partition(":")[0] for text in found]
+    assert {reason.partition(":")[0] for reason in screen(source)} <= set(lines)
+    assert len(lines) == len(set(lines)), found
 
 
 @pytest.mark.parametrize("claim", ["x == f(1)", "x", "not x", "x != x", "False", "1 == 2", "x is f", "f(1) == f(1)"])

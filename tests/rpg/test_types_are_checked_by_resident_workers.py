@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -47,15 +48,19 @@ def using(cache: Path, work: Callable[[TypeChecker], Awaitable[T]], size: int = 
     return asyncio.run(go())
 
 
+def is_worker(pid: str) -> bool:
+    try:
+        return Path(type_worker.__file__).name.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
 def children() -> set[str]:
-    found = set()
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if type_worker.__file__.encode() in path.read_bytes():
-                found.add(path.parent.name)
-        except OSError:
-            continue
-    return found
+    """Workers of this process; other tests may have theirs meanwhile."""
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(os.getpid())], capture_output=True, text=True, check=False
+    )
+    return {pid for pid in listed.stdout.split() if is_worker(pid)}
 
 
 def test_it_says_what_mypy_says_and_no_check_knows_of_another(cache: Path, tmp_path: Path) -> None:
@@ -127,3 +132,23 @@ def test_as_many_work_as_there_are_places_and_none_is_left(cache: Path, tmp_path
 
     assert using(cache, work, size=2) == [0, 1] * 3
     assert children() == set()
+
+
+def test_a_builder_that_is_killed_leaves_no_worker(cache: Path, tmp_path: Path) -> None:
+    folder = placed(tmp_path, GOOD)
+    program = (
+        "import asyncio, os, pathlib, signal\n"
+        "from zerorepo_rpg.rules.type_checker import TypeChecker\n"
+        "async def main():\n"
+        f"    checker = TypeChecker(pathlib.Path({str(cache)!r}), 1)\n"
+        f"    await checker.check(pathlib.Path({str(folder)!r}), 'tiny')\n"
+        "    print(checker._idle[0].pid, flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "asyncio.run(main())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=False, timeout=60, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL
+    until = time.monotonic() + 20
+    while is_worker(done.stdout.strip()) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not is_worker(done.stdout.strip())
