@@ -23,6 +23,9 @@ EXPECTED = {
     ("linkshelf", "reword"): (21, 1, 0, 0),
     ("linkshelf", "add"): (22, 0, 1, 0),
     ("linkshelf", "remove"): (20, 1, 0, 1),
+    ("cadence", "reword"): (22, 1, 0, 0),
+    ("cadence", "add"): (23, 0, 1, 0),
+    ("cadence", "remove"): (22, 0, 0, 1),
 }
 """Nodes kept, changed, added and removed."""
 
@@ -42,14 +45,15 @@ def planned(folder: Path, name: str) -> Built:
     return Built(second.lock, second.nodes, first.asked)
 
 
-@pytest.fixture(scope="module", params=["plaintable", "tallylog", "linkshelf"])
+@pytest.fixture(scope="module", params=["plaintable", "tallylog", "linkshelf", "cadence"])
 def example(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, Built]:
     name, folder = request.param, tmp_path_factory.mktemp(request.param) / "base"
     if name == "plaintable":
         copy_example(folder)
         shutil.copy(ROOT / "edits.toml", folder)
     else:
-        shutil.copytree(ROOT / "examples" / name, folder, ignore=shutil.ignore_patterns(".zerorepo", "out"))
+        source = ROOT / "benchmarks" / "plans" / name if name == "cadence" else ROOT / "examples" / name
+        shutil.copytree(source, folder, ignore=shutil.ignore_patterns(".zerorepo", "out"))
     lock = (folder / "zerorepo.lock").read_bytes()
     built = planned(folder, name)
     assert (folder / "zerorepo.lock").read_bytes() == lock
@@ -81,3 +85,14 @@ def test_an_edit_changes_the_nodes_that_it_concerns_and_asks_as_much_as_was_fore
     assert counts(before, after) == EXPECTED[name, kind]
     kept = untouched(before.lock, after.lock)
     assert kept and all(after.nodes[node] == before.nodes[node] for node in kept)
+
+
+def test_a_plan_with_limits_and_references_is_made_from_its_answers_alone(tmp_path: Path) -> None:
+    source, folder = ROOT / "benchmarks" / "plans" / "cadence", tmp_path / "cadence"
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns(".zerorepo", "zerorepo.lock"))
+    built = planned(folder, "cadence")
+    assert (folder / "zerorepo.lock").read_bytes() == (source / "zerorepo.lock").read_bytes()
+    assert 15 <= len(built.nodes) <= 60
+    plan = built.lock.plan()
+    assert plan is not None and any(limit.kind == "performance" and limit.features for limit in plan.limits.asked)
+    assert all(limit.met for limit in plan.limits.asked)

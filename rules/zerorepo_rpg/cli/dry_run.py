@@ -33,17 +33,12 @@ def dry_run(label: Label, attrs: Any, lock: Lock) -> int:
     if change is not None:
         print(mask("\n".join(tree(lock, change, attrs.lock_path))))
     for each, waiting in _would_run(found):
-        print(f"would run {each}" + "".join(f"\n    asks: {mask(_purpose(one))}" for one in waiting))
+        print(f"would run {each}" + "".join(f"\n    {_purpose(one)}" for one in waiting))
     if found.state == "up to date" or change is None:
         print("the plan is up to date; nothing is asked" if change is not None else "nothing more can be said")
         return 0
     stages: dict[str, int] = {}
-    if (
-        not pending
-        and (change.touched or change.added)
-        and any(each.name.endswith(".lock_types") for each, _ in _would_run(found))
-    ):
-        # mypy looks at an edited lock before the first question is known.
+    if not pending and _questions_follow(change, [each.name for each, _ in _would_run(found)]):
         stages["rpg_features"] = 1
     for one in pending:
         stage = one.stage if one.stage in STAGES else "rpg_plan"
@@ -53,6 +48,12 @@ def dry_run(label: Label, attrs: Any, lock: Lock) -> int:
     return 0
 
 
+def _questions_follow(change: Foreseen, waiting: Sequence[str]) -> bool:
+    """Whether features are asked about after what is no question: mypy looks at an edited lock, a changed reference is read."""
+    touched = bool(change.touched or change.added)
+    return any(name.endswith(".spec") or (touched and name.endswith(".lock_types")) for name in waiting)
+
+
 def _would_run(found: Preview) -> Iterator[tuple[Label, Sequence[Pending]]]:
     yield from (
         found.waits_for.items() if found.state == "waits" else [(found.label, found.pending)] if found.pending else []
@@ -60,7 +61,7 @@ def _would_run(found: Preview) -> Iterator[tuple[Label, Sequence[Pending]]]:
 
 
 def _purpose(each: Pending) -> str:
-    return each.action.purpose if isinstance(each.action, AskModel) else type(each.action).mnemonic
+    return f"asks: {mask(each.action.purpose)}" if isinstance(each.action, AskModel) else type(each.action).mnemonic
 
 
 def _pending(found: Preview) -> list[AskModel]:

@@ -106,7 +106,7 @@ async def rpg_files(ctx: RuleContext[FilesAttrs]) -> list[Provider]:
     return [answer.model_copy(update={"files": tuple(sorted(answer.files, key=lambda file: file.path))}), made]
 
 
-@rule("rpg_interfaces", version=2, attrs=InterfacesAttrs, provides=[ModuleInterfaces, StageInputs])
+@rule("rpg_interfaces", version=3, attrs=InterfacesAttrs, provides=[ModuleInterfaces, StageInputs])
 async def rpg_interfaces(ctx: RuleContext[InterfacesAttrs]) -> list[Provider]:
     """Design one interface per feature of the module."""
     spec = await ctx.provider(ctx.attrs.spec, RepositorySpec)

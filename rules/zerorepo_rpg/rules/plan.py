@@ -51,7 +51,7 @@ class PlanAttrs(Attrs):
     sandbox: TierName | None = None
 
 
-@rule("rpg_plan", version=2, attrs=PlanAttrs, provides=[Plan], expands=True)
+@rule("rpg_plan", version=3, attrs=PlanAttrs, provides=[Plan], expands=True)
 async def rpg_plan(ctx: RuleContext[PlanAttrs]) -> Plan:
     """Join the stages to a plan."""
     attrs = ctx.attrs

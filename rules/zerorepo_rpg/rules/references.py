@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from zerorepo.action import Action, ActionContext, ActionResult
 from zerorepo.digest import Digest
 from zerorepo.errors import ActionFailed, TargetFailed
 from zerorepo.rule import RuleContext
+from zerorepo.values import COSMETIC
 from zerorepo_rpg.spec_references import Concept, Reference, ReferenceKind, concepts_of, references_in
 
 
@@ -27,7 +28,7 @@ class ReadReference(Action):
 
     kind: ReferenceKind
     files: Mapping[str, Digest]
-    where: str
+    where: Annotated[str, COSMETIC]
 
     async def execute(self, context: ActionContext) -> Concepts:
         """Read them, as data."""

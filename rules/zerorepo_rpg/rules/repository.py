@@ -74,7 +74,7 @@ async def _staged(ctx: RuleContext[AssembleAttrs], plan: Plan) -> dict[str, str]
     return {path: each.source for path, each in zip(listed, found, strict=True)}
 
 
-@rule("rpg_assemble", version=2, attrs=AssembleAttrs, provides=[AssembledRepository], adopt=assembled_adopt(_assembled))
+@rule("rpg_assemble", version=3, attrs=AssembleAttrs, provides=[AssembledRepository], adopt=assembled_adopt(_assembled))
 async def rpg_assemble(ctx: RuleContext[AssembleAttrs]) -> AssembledRepository:
     """Merge the nodes' code into files and add what makes them a package."""
     return await _assembled(ctx)

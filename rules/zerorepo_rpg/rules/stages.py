@@ -60,7 +60,7 @@ def _about(spec: RepositorySpec) -> str:
     return " ".join([spec.title, spec.description, *(each.text for each in spec.requirements)])
 
 
-@rule("rpg_features", version=2, attrs=StageAttrs, provides=[FeatureSet, StageInputs])
+@rule("rpg_features", version=3, attrs=StageAttrs, provides=[FeatureSet, StageInputs])
 async def rpg_features(ctx: RuleContext[StageAttrs]) -> list[Provider]:
     """Choose the features that the requirements call for."""
     spec = await ctx.provider(ctx.attrs.spec, RepositorySpec)
@@ -119,7 +119,7 @@ async def _ask_features(
     return merge_features(old, change, present)
 
 
-@rule("rpg_modules", version=2, attrs=StageAttrs, provides=[ModuleSet, StageInputs], expands=True)
+@rule("rpg_modules", version=3, attrs=StageAttrs, provides=[ModuleSet, StageInputs], expands=True)
 async def rpg_modules(ctx: RuleContext[StageAttrs]) -> list[Provider]:
     """Group features into modules with acyclic data flow, and declare one package of planning targets per module."""
     assert ctx.attrs.features is not None
