@@ -106,6 +106,8 @@ def of(runs: int) -> str:
 
 def seconds(value: float) -> str:
     """A time with three digits that mean something."""
+    if value < 0.001:
+        return f"{value * 1e6:.0f} µs"
     return f"{value * 1000:.1f} ms" if value < 0.1 else f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s"
 
 

@@ -1,9 +1,10 @@
 """Edits of specifications in workspaces with recorded answers: which nodes of the plan each edit keeps, and what it asks.
 
-Each workspace (this one and ``examples/*``) lists its edits in ``edits.toml`` beside its specification. It is copied and built from
-its transcripts; then each edit is made in a copy of that and built again. An edit whose answers are not recorded is an error, and
-so is a node that the edit does not touch and that is not, to the digest, what it was. ``targets`` in ``edits.toml`` says what is
-built where the answers for tests and code of edited nodes are not recorded; a node is then its interface.
+Each workspace (this one, ``examples/*`` and ``benchmarks/plans/*``) lists its edits in ``edits.toml`` beside its specification. It
+is copied and built from its transcripts; then each edit is made in a copy of that and built again. An edit whose answers are not
+recorded is an error, and so is a node that the edit does not touch and that is not, to the digest, what it was. ``targets`` in
+``edits.toml`` says what is built where the answers for tests and code of edited nodes are not recorded; a node is then its
+interface.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ def targets_of(workspace: Path) -> list[str]:
 
 def workspaces(root: Path = ROOT) -> list[Path]:
     """Every workspace that lists edits."""
-    return [each for each in (root, *sorted(root.glob("examples/*"))) if (each / "edits.toml").is_file()]
+    found = (root, *sorted(root.glob("examples/*")), *sorted(root.glob("benchmarks/plans/*")))
+    return [each for each in found if (each / "edits.toml").is_file()]
 
 
 def copied(workspace: Path, folder: Path) -> Path:
@@ -109,7 +111,8 @@ async def _build(folder: Path, targets: Sequence[str]) -> Built:
             str(label): " ".join(str(record.digest) for record in built.trace.providers)
             for label, built in result.built.items()
         }
-    lock = parse_lock((folder / "zerorepo.lock").read_text("utf-8"))
+    path = folder / "zerorepo.lock"
+    lock = parse_lock(path.read_text("utf-8")) if path.is_file() else Lock()
     nodes = {}
     for node in _nodes(lock):
         label = "//" + node.id.replace("/", ":")
@@ -161,7 +164,7 @@ def measure(workspace: Path, edits: Sequence[Edit], folder: Path) -> Iterator[tu
     base, targets = copied(workspace, folder / "base"), targets_of(workspace)
     before = build(base, targets)
     if before.problem:
-        yield (name, "(as it is)", "", "", ""), before.problem
+        yield (name, "(as it is)", "", before.problem, str(len(before.asked))), f"{name}: {before.problem}"
         return
     for edit in edits:
         there = folder / "edited"

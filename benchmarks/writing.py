@@ -1,18 +1,27 @@
-"""Writing code in parallel: 60 nodes in six layers, each mended once, a scripted model of 200 ms a call; beside the critical path.
+"""Writing code in parallel: 60 nodes in six layers, a scripted model of 200 ms a call; beside critical path and processors.
 
-Twice: with runs of tests that take no time, which shows the order of work alone, and with the sandbox, which two processors bound.
-The peer is arithmetic: the longest chain of questions and runs that wait for each other.
+Two plans of work: every answer is right at once, as the plain case, and every first code is wrong and mended once, as the hard
+one. Each with checks and runs of tests that take no time, which shows the order of work alone, and for real, in the sandbox.
+
+The critical path is measured, not guessed: one column of the same layers, a node in each, built by itself. It holds the model's
+time of the longest chain and the checks, runs and the engine's work of that chain, with the whole machine for it. The floor is
+what the build took of processor time, its children's included, shared by all processors: no order of work ends before that.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
+import resource
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager, nullcontext
+from multiprocessing import get_context
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.harness import table, work_folder
 
@@ -25,6 +34,7 @@ from zerorepo.errors import ExitCode
 from zerorepo.target import Outcome, TestCase, TestReport
 from zerorepo_llm.providers import Request
 from zerorepo_rpg.rules.skeleton_types import CheckTypes, TypeProblems
+from zerorepo_sandbox import environment
 from zerorepo_sandbox.run_tests import RunTests, TestRun
 
 _LATENCY_S = 0.2
@@ -33,11 +43,11 @@ _NAMES = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine"
 _JOBS = 16
 
 
-def _sketches() -> list[Sketch]:
+def _sketches(wide: int) -> list[Sketch]:
     """A node of a layer uses the one of the same name in the layer before."""
     found = []
     for layer in range(_LAYERS):
-        for name in _NAMES[:_WIDE]:
+        for name in _NAMES[:wide]:
             own, below = f"l{layer}_{name}", f"l{layer - 1}_{name}"
             body = f"return {below}(text) + {layer}" if layer else "return len(text)"
             value = 1 + layer * (layer + 1) // 2
@@ -47,7 +57,7 @@ def _sketches() -> list[Sketch]:
     return found
 
 
-class _Library(ScriptedLibrary):
+class _Mending(ScriptedLibrary):
     """Each first code is wrong, and mended after one look and one vote."""
 
     def _answer(self, request: Request, purpose: str) -> str:
@@ -59,6 +69,9 @@ class _Library(ScriptedLibrary):
         if purpose.startswith("mend"):
             return replaced(self.code_of(name), name)
         return super()._answer(request, purpose)
+
+
+_PLANS: dict[str, type[ScriptedLibrary]] = {"right at once": ScriptedLibrary, "each mended once": _Mending}
 
 
 @contextmanager
@@ -87,42 +100,87 @@ def _instant_runs() -> Iterator[None]:
         RunTests.execute, CheckTypes.execute = before  # type: ignore[method-assign]
 
 
+class _Taken(NamedTuple):
+    """One build of the plan: questions, seconds by the clock, and of processor time."""
+
+    asked: int
+    wall_s: float
+    cpu_s: float
+
+
 def main(quick: bool = False, scale: float = 1.0) -> None:
     """Measure and print a table."""
     del scale
-    rows = [("runs of tests", "questions", "wall", "critical path", "wall / critical path")]
-    rounds = 1 if quick else 3
-    with _instant_runs():
-        rows.append(_row("none", [_measure() for _ in range(rounds)]))
-    if not quick:
-        rows.append(_row("in the sandbox", [_measure()]))
-    table(
-        f"{_LAYERS * _WIDE} nodes in {_LAYERS} layers, each mended once, {_LATENCY_S:g} s a call, --jobs {_JOBS}", rows
+    rows = [
+        (
+            "plan of work",
+            "checks and runs",
+            "questions",
+            "wall",
+            "critical path",
+            "ratio",
+            "processors' floor",
+            "wall / larger",
+        )
+    ]
+    for name in _PLANS:
+        rows.append(_row(name, "no time", 1 if quick else 3))
+        if not quick:
+            rows.append(_row(name, "for real", 1))
+    title = f"{_LAYERS * _WIDE} nodes in {_LAYERS} layers, {_LATENCY_S:g} s a call, --jobs {_JOBS}, {_processors()} processors"
+    table(title, rows)
+
+
+def _row(name: str, runs: str, rounds: int) -> tuple[str, ...]:
+    chain = _median([_apart(name, runs, 1) for _ in range(rounds)]).wall_s
+    asked, wall, cpu = _median([_apart(name, runs, _WIDE) for _ in range(rounds)])
+    floor = cpu / _processors()
+    numbers = (
+        f"{wall:.2f} s",
+        f"{chain:.2f} s",
+        f"{wall / chain:.2f}",
+        f"{floor:.2f} s",
+        f"{wall / max(chain, floor):.2f}",
     )
+    return name, runs, str(asked), *numbers
 
 
-def _row(name: str, found: list[tuple[int, float]]) -> tuple[str, ...]:
-    asked, wall = sorted(found, key=lambda pair: pair[1])[len(found) // 2]
-    # Tests and code at once; then, layer by layer, one look, one vote, one edit.
-    path = _LATENCY_S * (1 + 3 * _LAYERS)
-    return name, str(asked), f"{wall:.2f} s", f"{path:.2f} s", f"{wall / path:.2f}"
+def _apart(name: str, runs: str, wide: int) -> _Taken:
+    """One build in a process of its own, which remembers nothing of another one."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(_measure, name, runs, wide).result()
 
 
-def _measure() -> tuple[int, float]:
-    with work_folder() as folder:
-        sketches = _sketches()
+def _median(found: list[_Taken]) -> _Taken:
+    return sorted(found, key=lambda each: each.wall_s)[len(found) // 2]
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _cpu_s() -> float:
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def _measure(name: str, runs: str, wide: int) -> _Taken:
+    library = _PLANS[name]
+    with work_folder() as folder, _instant_runs() if runs == "no time" else nullcontext():
+        sketches = _sketches(wide)
         lines = [f"- `{sketch.name}(text)` returns a number." for sketch in sketches]
         spec = "\n".join(["# Tinytext", "", "The package is called `tinytext`.", "", "## Numbers", "", *lines, ""])
-        tiny = Tinytext(folder / "ws", _Library(sketches), spec=spec)
+        tiny = Tinytext(folder / "ws", library(sketches), spec=spec)
+        environment.prepare(folder / "ws" / ".zerorepo")
         planned = tiny.build("//:tinytext.plan", jobs=_JOBS)
         assert planned.code is ExitCode.OK, planned.failures
         tiny.latency_s = _LATENCY_S
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), _cpu_s()
         built = asyncio.run(tiny.build_async("//:tinytext.assembled", jobs=_JOBS))
-        wall = time.perf_counter() - began
+        taken = _Taken(len(built.asked), time.perf_counter() - began, _cpu_s() - cpu)
         assert built.code is ExitCode.OK, built.failures
-        assert json.dumps(built.asked).count("mend ") == _LAYERS * _WIDE
-        return len(built.asked), wall
+        assert json.dumps(built.asked).count("mend ") == (_LAYERS * wide if library is _Mending else 0)
+        return taken
 
 
 if __name__ == "__main__":

@@ -81,6 +81,7 @@ EXAMPLES: dict[str, dict[str, object]] = {
         "reworded": "none",
         "removed": "none",
         "existing": "tinytext/words/core.py\n  function split_words",
+        "references": "note: Slugs are those of RFC 3986.",
     },
     "zerorepo_rpg/prompts/files.md": {
         "module": "slugs",
@@ -110,6 +111,17 @@ EXAMPLES: dict[str, dict[str, object]] = {
         "flows": "words -> slugs: words (str)",
         "old": '{"interfaces": []}',
         "existing": "tinytext/words/core.py\n  function split_words",
+        "limits": "SHOULD, performance, on make-slug: A slug takes a millisecond.",
+        "references": "note: Slugs are those of RFC 3986.",
+    },
+    "zerorepo_rpg/prompts/limits.md": {
+        "title": "Tinytext",
+        "description": "Titles become addresses.",
+        "limits": "a-slug-takes (SHOULD, performance): A slug takes a millisecond.",
+        "features": "make-slug: make_slug — joins words",
+        "rules": "typed: Everything is annotated.",
+        "old": "[]",
+        "doubted": True,
     },
     "zerorepo_rpg/prompts/localize.md": {**_REPAIR, "status": "failed", "left": "20"},
     "zerorepo_rpg/prompts/mend_interfaces.md": {

@@ -26,24 +26,55 @@ from zerorepo.query import (
     run_query,
 )
 
-_LABEL_LISTS = {
+_LABEL_LISTS: Mapping[str, tuple[str, ...]] = {
     "lib": ("srcs", "deps", "data"),
     "bin": ("srcs", "deps", "data"),
     "unit_test": ("srcs", "deps", "data"),
     "filegroup": ("srcs", "data"),
-    "genrule": ("srcs", "tools"),
+    "genrule": ("srcs", "tools", "exec_tools"),
     "test_suite": ("tests",),
     "alias": ("actual",),
 }
-_SCALARS = ("size", "timeout", "flaky", "shard_count", "exit_code", "cmd", "testonly")
 _TIMEOUTS = {"small": "short", "medium": "moderate", "large": "long", "enormous": "eternal"}
 _TEST_RULES = ("unit_test", "test_suite")
 # The macro that the recorded workspaces call: its expansions know its name.
 _MACRO_TARGETS = ("//quirks:mac", "//quirks:mac_base")
+# What Bazel 4.2.3 gives every target, and targets of one rule, that say nothing else.
+_EVERY_RULE: Mapping[str, object] = {
+    **dict.fromkeys(("generator_name", "generator_function", "generator_location"), ""),
+    **dict.fromkeys(("features", "compatible_with", "restricted_to", "applicable_licenses"), ()),
+    **dict.fromkeys(("transitive_configs", "$config_dependencies"), ()),
+}
+_EXECUTED: Mapping[str, object] = {
+    **dict.fromkeys(("toolchains", "exec_compatible_with", "target_compatible_with"), ()),
+    "exec_properties": {},
+}
+_RUN: Mapping[str, object] = {**_EXECUTED, "expect_failure": "", "args": (), "exit_code": 0, "$is_executable": True}
+_TESTED: Mapping[str, object] = {
+    "size": "medium",
+    "timeout": "moderate",
+    "flaky": False,
+    "shard_count": -1,
+    "local": False,
+}
+_COMMANDS: Mapping[str, object] = {
+    **dict.fromkeys(("cmd", "cmd_bash", "cmd_bat", "cmd_ps", "message"), ""),
+    **dict.fromkeys(
+        ("output_to_bindir", "local", "executable", "$is_executable", "heuristic_label_expansion", "stamp"), False
+    ),
+}
+_OF_RULE: Mapping[str, Mapping[str, object]] = {
+    "lib": {"expect_failure": "", **_EXECUTED},
+    "bin": _RUN,
+    "unit_test": {**_RUN, **_TESTED},
+    "filegroup": {"output_group": "", "path": "", "distribs": ("INTERNAL",)},
+    "genrule": {**_EXECUTED, **_COMMANDS, "outs": (), "distribs": ("INTERNAL",)},
+    "test_suite": {"$implicit_tests": (), "distribs": ("INTERNAL",)},
+}
 
 
 def load_graph(data: Mapping[str, Any]) -> QueryGraph:
-    """The QueryGraph of a graph.json."""
+    """The QueryGraph of a graph.json. Of rules that this file does not know, what the edges say are labels."""
     builder = GraphBuilder()
     for package in data["packages"]:
         builder.add_package(
@@ -54,43 +85,44 @@ def load_graph(data: Mapping[str, Any]) -> QueryGraph:
         )
     build_files = {package["build_file"] for package in data["packages"]}
     tools: dict[str, list[str]] = {}
-    for source, target, _attribute, is_tool in data["edges"]:
+    references: dict[str, dict[str, list[str]]] = {}
+    for source, target, attribute, is_tool in data["edges"]:
+        references.setdefault(source, {}).setdefault(attribute, []).append(target)
         if is_tool:
             tools.setdefault(source, []).append(target)
     for target in data["targets"]:
-        _add_target(builder, target, tools.get(target["label"], ()))
+        label = target["label"]
+        _add_target(builder, target, references.get(label, {}), tools.get(label, ()))
     for file in data["files"]:
         if file["kind"] == "source file" and file["label"] not in build_files:
             package = file["label"][2:].partition(":")[0]
             builder.add_source_file(file["label"], location=f"{package}/BUILD".lstrip("/"))
-    for rule in _LABEL_LISTS:
+    for rule in {target["rule"] for target in data["targets"]}:
         builder.set_defaults(rule, _defaults(rule))
     return builder.freeze()
 
 
 def _defaults(rule: str) -> dict[str, object]:
-    values: dict[str, object] = {name: [] for name in _LABEL_LISTS[rule] if name != "actual"}
-    values |= {"testonly": rule in _TEST_RULES, "visibility": ["//visibility:public"], "generator_function": ""}
-    if rule == "unit_test":
-        values |= {"size": "medium", "timeout": "moderate", "flaky": False, "shard_count": -1}
-    if rule in ("unit_test", "bin"):
-        values["exit_code"] = 0
-    return values
+    lists = dict.fromkeys((name for name in _LABEL_LISTS.get(rule, ()) if name != "actual"), ())
+    return {"testonly": rule in _TEST_RULES, "visibility": None, **_EVERY_RULE, **lists, **_OF_RULE.get(rule, {})}
 
 
-def _add_target(builder: GraphBuilder, target: Mapping[str, Any], tools: Sequence[str]) -> None:
+def _add_target(
+    builder: GraphBuilder, target: Mapping[str, Any], references: Mapping[str, Sequence[str]], tools: Sequence[str]
+) -> None:
     rule = target["rule"]
     deps: dict[str, Sequence[str]] = {}
-    for name in _LABEL_LISTS[rule]:
-        value = target.get(name, [])
-        if value:
+    for name in dict.fromkeys((*_LABEL_LISTS.get(rule, ()), *references)):
+        value = target.get(name) or references.get(name)
+        if value and not (name == "$implicit_tests" and target.get("tests")):
             deps[name] = [value] if isinstance(value, str) else value
-    if target.get("implicit_tests") and not target.get("tests"):
-        deps["$implicit_tests"] = target["implicit_tests"]
+    told = ("label", "package", "name", "rule", "tags", "outs", "implicit_tests")
     # `actual` is one label, not a list of them.
-    attrs: dict[str, object] = {name: target[name] for name in (*_SCALARS, "actual") if name in target}
-    if target.get("visibility"):
-        attrs["visibility"] = target["visibility"]
+    attrs: dict[str, object] = {
+        name: value for name, value in target.items() if name not in told and (name == "actual" or name not in deps)
+    }
+    if attrs.get("visibility"):
+        attrs["visibility"] = sorted(target["visibility"])  # as the tags: Bazel does not keep the order
     if rule == "unit_test" and "timeout" not in attrs:
         attrs["timeout"] = _TIMEOUTS[target.get("size", "medium")]
     if target["label"] in _MACRO_TARGETS:
@@ -104,8 +136,19 @@ def _add_target(builder: GraphBuilder, target: Mapping[str, Any], tools: Sequenc
         attrs=attrs,
         location=f"{target['package']}/BUILD".lstrip("/"),
         tags=sorted(target.get("tags", [])),
-        is_test=rule == "unit_test",
+        is_test=rule.endswith("_test"),
     )
+
+
+# Flags that ask for what is so here anyway.
+_NO_DIFFERENCE = (
+    "--noimplicit_deps",
+    "--tool_deps",
+    "--host_deps",
+    "--graph:factored",
+    "--nokeep_going",
+    "--relative_locations",
+)
 
 
 def run_case(graph: QueryGraph, query: Mapping[str, Any], expression: str | None = None) -> QueryResult:
@@ -120,10 +163,16 @@ def run_case(graph: QueryGraph, query: Mapping[str, Any], expression: str | None
                 options["order"] = value
             case "--universe_scope":
                 options["universe_scope"] = value.split(",")
-            case "--keep_going":
+            case "--keep_going" | "-k":
                 options["keep_going"] = True
-            case "--notool_deps":
+            case "--notool_deps" | "--nohost_deps":
                 options["tool_deps"] = False
+            case "--nograph:factored":
+                options["factored"] = False
+            case "--graph:node_limit":
+                options["node_limit"] = int(value)
+            case name if name in _NO_DIFFERENCE:
+                pass
             case _:
                 return QueryResult("", 2, [f"unknown flag {flag}"])
     return run_query(query["expr"] if expression is None else expression, graph, cwd_package=query["cwd"], **options)
@@ -131,6 +180,9 @@ def run_case(graph: QueryGraph, query: Mapping[str, Any], expression: str | None
 
 def query_problem(graph: QueryGraph, edges: set[tuple[str, str]], query: Mapping[str, Any]) -> str | None:
     """What is wrong with our answer to a case, None when nothing is."""
+    if query["mode"] == "somepath":
+        # The order of a path is that of its edges.
+        query = {**query, "flags": [flag for flag in query["flags"] if not flag.startswith("--order_output")]}
     result = run_case(graph, query)
     if query["mode"] == "some":
         return _some_problem(graph, query, result)

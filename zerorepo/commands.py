@@ -172,6 +172,7 @@ def build(
     quiet: bool = False,
     dry_run: bool = False,
     locked: bool = False,
+    no_wait: bool = False,
 ) -> ExitCode:
     """Build targets as ``zerorepo build`` does, shown in the same way. ``folder``: another workspace than the one around here."""
     from zerorepo.cli.build_cmd import Request, run, to_options
@@ -181,7 +182,11 @@ def build(
     if folder is not None:
         GLOBALS.directory = folder
     try:
-        return run(Request(list(texts), to_options(dry_run=dry_run, locked=locked, keep_going=False), quiet=quiet))
+        return run(
+            Request(
+                list(texts), to_options(dry_run=dry_run, locked=locked, no_wait=no_wait, keep_going=False), quiet=quiet
+            )
+        )
     finally:
         GLOBALS.directory = before
 

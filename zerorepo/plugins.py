@@ -34,7 +34,8 @@ class RuleSet:
     ``zerorepo.checks``). ``templates``: name to a function that returns the files (path to
     text) that ``zerorepo init`` writes. ``query_functions``: name to a function of the query language (see
     ``zerorepo.query_api``). ``scans``: name of a template to a function ``(code, workspace, say)`` that returns the
-    files that ``zerorepo init --from`` writes beside them; what a person wrote into one of these it must keep.
+    files that ``zerorepo init --from`` writes beside them; what a person wrote into one of these it must keep, and what it cannot
+    take in it tells by ``say.left_out``, which the exit code says, too.
     """
 
     name: str

@@ -86,3 +86,27 @@ class AskModel(Action):
 
     def describe(self) -> str:
         return self.purpose or f"ask {self.model}"
+
+    def question(self) -> AskModel:
+        """What is really asked, and under whose key the answer is journaled, recorded and paid for."""
+        return self
+
+
+class AskByGist(AskModel):
+    """The same, asked anew only when its gist is another one: ``messages`` may show more than a change should pay for.
+
+    The answer of the first time stands for all messages of one gist. Outside the action cache, where answers are journaled,
+    recorded, replayed and held against a budget, there is only the question itself, with all that it shows.
+    """
+
+    messages: Annotated[tuple[Message, ...], COSMETIC]
+    gist: tuple[Message, ...]
+    """The messages, less what does not count."""
+
+    def question(self) -> AskModel:
+        return AskModel(**{name: getattr(self, name) for name in AskModel.model_fields})
+
+    async def execute(self, context: ActionContext) -> Answer:
+        from zerorepo_llm.service import obtain_by_gist
+
+        return await obtain_by_gist(self, context)

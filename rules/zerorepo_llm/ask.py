@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
@@ -15,10 +16,10 @@ from pydantic import BaseModel, ValidationError
 
 from zerorepo.errors import TargetFailed
 from zerorepo.rule import RuleContext
-from zerorepo_llm.action import Answer, AskModel, Expects, Message
+from zerorepo_llm.action import Answer, AskByGist, AskModel, Expects, Message
 from zerorepo_llm.answers import BadAnswer, json_text, python_code
 from zerorepo_llm.fence import fence
-from zerorepo_llm.prompt import Template, render
+from zerorepo_llm.prompt import CountsAs, Prompt, Template, render
 from zerorepo_llm.settings import LLMSettings, Tier, fallbacks_of, model_of
 
 T = TypeVar("T", bound=BaseModel)
@@ -43,6 +44,7 @@ async def ask_json(
 ) -> T:
     """An ``answer`` from a model of ``tier``, valid under its schema and with no problems found by ``check``.
 
+    A variable that is a ``CountsAs`` is shown as it is; whether the question is another one than before goes by what it counts as.
     ``check`` must depend on nothing but the answer and what the rule has asked for: it returns sentences, none when all
     is well. ``proof`` is asked of an answer that passed it, for what takes an action. Raises TargetFailed, with what was
     wrong with the last answer, after ``attempts``; UsageError for data that may not be sent.
@@ -70,13 +72,15 @@ async def ask_code(
     purpose: str,
     check: Callable[[str], Sequence[str]],
     proof: Callable[[str], Awaitable[Sequence[str]]] | None = None,
+    before: Callable[[str], Awaitable[None]] | None = None,
     attempts: int = 3,
     sample: int = 0,
 ) -> str:
     """Python source from a model: the only fenced ``python`` block of its answer, syntactically valid, ending in a
     newline.
 
-    ``check``, ``proof`` and errors as in ``ask_json``.
+    ``check``, ``proof`` and errors as in ``ask_json``. ``before`` is awaited of code that is about to be checked, so that it can
+    find out, with others at work meanwhile, what ``check`` will want to know.
     """
 
     def read(text: str) -> str:
@@ -84,8 +88,16 @@ async def ask_code(
         _require(check(code))
         return code
 
+    async def prepare(text: str) -> None:
+        with suppress(BadAnswer):  # which ``read`` will find, too
+            await (before or _nothing)(python_code(text))
+
     action = await _action(ctx, template, variables, tier, purpose, sample, "python", None)
-    return await _ask(ctx, action, read, proof, attempts)
+    return await _ask(ctx, action, read, proof, attempts, prepare)
+
+
+async def _nothing(text: str) -> None:
+    """What has to be done before an answer is checked, if nothing has."""
 
 
 @lru_cache(maxsize=64)
@@ -139,13 +151,9 @@ async def _action(
     form = (await ctx.resource("zerorepo_llm", _ANSWER_FORM[expects])).decode("utf-8").strip()
     if schema is not None:
         form += "\n" + json.dumps(schema, indent=1, sort_keys=True, ensure_ascii=False)
-    return AskModel(
+    action = AskModel(
         model=model_of(settings, tier, ctx.rule),
-        messages=(
-            # Instructions first and data last: requests of one kind share a long prefix, which providers cache.
-            Message(role="system", content=f"{prompt.system}\n\n{form}"),
-            Message(role="user", content=prompt.user),
-        ),
+        messages=_messages(prompt, form),
         answer_schema=schema,
         temperature=settings.temperature,
         max_tokens=settings.max_tokens,
@@ -156,6 +164,19 @@ async def _action(
         fallbacks=fallbacks_of(settings, tier, ctx.rule),
         expects=expects,
     )
+    if not any(isinstance(value, CountsAs) for value in variables.values()):
+        return action
+    counted = {name: value.counted if isinstance(value, CountsAs) else value for name, value in variables.items()}
+    gist = _messages(await render(ctx.resource, template, counted), form)
+    return AskByGist(**dict(action), gist=gist)
+
+
+def _messages(prompt: Prompt, form: str) -> tuple[Message, ...]:
+    # Instructions first and data last: requests of one kind share a long prefix, which providers cache.
+    return (
+        Message(role="system", content=f"{prompt.system}\n\n{form}"),
+        Message(role="user", content=prompt.user),
+    )
 
 
 async def _ask(
@@ -164,6 +185,7 @@ async def _ask(
     read: Callable[[str], R],
     proof: Callable[[R], Awaitable[Sequence[str]]] | None,
     attempts: int,
+    prepare: Callable[[str], Awaitable[None]] = _nothing,
 ) -> R:
     problems: list[str] = []
     current = action
@@ -174,6 +196,7 @@ async def _ask(
                 raise BadAnswer(
                     [f"It was cut off after {current.max_tokens:,} tokens, before its end. Answer more briefly."]
                 )
+            await prepare(answer.text)
             # Not in a thread: checks parse, and two parsers at once end in a SystemError of CPython 3.11 ("AST constructor
             # recursion depth mismatch").
             value = read(answer.text)
@@ -182,12 +205,12 @@ async def _ask(
         except BadAnswer as bad:
             problems = bad.problems
         # The whole conversation stays, so that the same wrong answer twice does not make the same question twice.
-        current = current.model_copy(
-            update={
-                "messages": (*current.messages, *_objection(answer.text, problems)),
-                "purpose": f"{action.purpose} (attempt {attempt + 1} of {attempts})",
-            }
-        )
+        objection = _objection(answer.text, problems)
+        more: dict[str, Any] = {"purpose": f"{action.purpose} (attempt {attempt + 1} of {attempts})"}
+        more["messages"] = (*current.messages, *objection)
+        if isinstance(current, AskByGist):
+            more["gist"] = (*current.gist, *objection)
+        current = current.model_copy(update=more)
     listed = "\n".join(f"  - {problem}" for problem in problems)
     times = f"{attempts} answers" if attempts > 1 else "the answer"
     raise TargetFailed(

@@ -235,6 +235,21 @@ class Journal:
             if entry is not None:
                 yield entry
 
+    def note_gist(self, gist: str, key: str) -> None:
+        """Remember which question was asked for an action that goes by its gist: for whoever looks at it, not for a build."""
+        folder = self.folder / ".gists"
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = folder / f".{gist}.{os.getpid()}-{threading.get_ident()}.tmp"
+        temporary.write_text(key, "ascii")
+        temporary.replace(folder / gist)
+
+    def behind(self, key: str) -> str:
+        """The key of the question that was asked for the action ``key``: another one only where it went by its gist."""
+        try:
+            return (self.folder / ".gists" / key).read_text("ascii")
+        except FileNotFoundError:
+            return key
+
     def find(self, prefix: str) -> list[str]:
         """The keys that start with ``prefix``."""
         return [key for key in self.keys() if key.startswith(prefix)]

@@ -29,6 +29,19 @@ Fetch = Callable[[str, str], Awaitable[bytes]]
 _SECTION = re.compile(r"^\[(system|user)\][ \t]*$", re.MULTILINE)
 
 
+class CountsAs(str):
+    """A text for a prompt that counts as another one, ``counted``: it is shown as it is, and a change that leaves
+    ``counted`` alone is no reason to ask again.
+    """
+
+    counted: str
+
+    def __new__(cls, text: str, counted: str) -> CountsAs:
+        made = super().__new__(cls, text)
+        made.counted = counted
+        return made
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """A rendered prompt: what to do, and what to do it with."""

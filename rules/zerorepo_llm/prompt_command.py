@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from zerorepo.action_key import key_of
 from zerorepo.commands import Pending, Preview, preview, settings, workspace_root
 from zerorepo.errors import UsageError
 from zerorepo.redaction import mask
@@ -86,11 +87,12 @@ def prompt(
     """Print exactly what a model would be sent next for a target, with its tokens and price. Sends nothing."""
     found = preview(label)
     place = _Place(workspace_root(), settings("llm", LLMSettings))
-    asked = [place.of_entry(entry) for key in _keys(found) if (entry := place.journal.get(key)) is not None]
+    keys = [place.journal.behind(key) for key in _keys(found)]
+    asked = [place.of_entry(entry) for key in keys if (entry := place.journal.get(key)) is not None]
     next_ = [] if answered else [place.of_pending(found, each) for each in _questions(found.pending)]
     if as_json:
         shown = asked if answered else next_
-        body = {**_state(found), "questions": [each.to_json() for each in shown], "asked": _keys(found)}
+        body = {**_state(found), "questions": [each.to_json() for each in shown], "asked": keys}
         typer.echo(mask(json.dumps(body, indent=2, ensure_ascii=False)))
     elif answered:
         _say_answered(found, asked)
@@ -120,8 +122,9 @@ class _Place:
     def of_pending(self, found: Preview, pending: Pending) -> Shown:
         """A question that would be asked."""
         assert isinstance(pending.action, AskModel)
-        question = Question.of(pending.action, pending.key, found.label)
-        key = pending.key.hex
+        action = pending.action.question()
+        digest = key_of(action, function_of(pending.key.hex))
+        question, key = Question.of(action, digest, found.label), digest.hex
         entry, where = self.journal.get(key), "in the journal"
         if entry is None and self._recorded is not None:
             entry, where = self._recorded.get(key, function_of(key)), "in the transcripts"

@@ -15,9 +15,10 @@ from zerorepo.action import ActionContext, Meters
 from zerorepo.action_key import key_of
 from zerorepo.errors import ActionFailed, BudgetRefused, TransientFailure, UsageError, ZeroRepoError
 from zerorepo_llm import faults, testing_hook
-from zerorepo_llm.action import Answer, AskModel
+from zerorepo_llm.action import Answer, AskByGist, AskModel
 from zerorepo_llm.books import Books, meters_of
 from zerorepo_llm.budget import Budget
+from zerorepo_llm.context_of import ContextOf
 from zerorepo_llm.faults import Kind, ModelFault
 from zerorepo_llm.inquiry import Deadline, Inquirer, Tally
 from zerorepo_llm.inquiry import Question as Inquiry
@@ -66,6 +67,14 @@ async def obtain(action: AskModel, context: ActionContext) -> Answer:
     )
     context.meter(**meters_of(entry, paid=not recorded))
     return kept.answer()
+
+
+async def obtain_by_gist(action: AskByGist, context: ActionContext) -> Answer:
+    """The answer to the question behind ``action``, under that question's own key."""
+    question = action.question()
+    key = key_of(question, function_of(context.key.hex))
+    Journal(context.state_dir).note_gist(context.key.hex, key.hex)
+    return await obtain(question, ContextOf(context, key))
 
 
 def _found(action: AskModel, context: ActionContext, books: Books, entry: Entry, journal: Journal) -> None:

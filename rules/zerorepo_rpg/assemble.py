@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from zerorepo_rpg.import_cycles import break_cycles
 from zerorepo_rpg.interface_checks import snake
 from zerorepo_rpg.merge import Part, docstring_literal, loaded_modules, merge_file
 from zerorepo_rpg.plan_model import NodeInterface, Plan, module_of
-from zerorepo_rpg.python_source import format_files
+from zerorepo_rpg.python_source import format_files, format_files_apart
 
 
 def package_files(plan: Plan, bodies: Mapping[str, str], *, description: str = "") -> dict[str, str]:
@@ -21,6 +22,23 @@ def package_files(plan: Plan, bodies: Mapping[str, str], *, description: str = "
     The root ``__init__`` exports every node; a subpackage's does so for its own files, unless that would make imports
     circular. What only annotations import in a circle is imported for type checking only. ValueError when a body is not Python.
     """
+    # Examples, smoke tests and the repository itself are about the same package, one after the other.
+    if not _last or (_last[0].plan, _last[0].bodies, _last[0].description) != (plan, bodies, description):
+        _last[:] = [_Packed(plan, dict(bodies), description, _packed(plan, bodies, description))]
+    return dict(_last[0].files)
+
+
+class _Packed(NamedTuple):
+    plan: Plan
+    bodies: dict[str, str]
+    description: str
+    files: dict[str, str]
+
+
+_last: list[_Packed] = []
+
+
+def _packed(plan: Plan, bodies: Mapping[str, str], description: str) -> dict[str, str]:
     nodes = [node for node in plan.nodes() if node.id in bodies]
     files = _modules(plan, nodes, bodies)
     root = plan.package_name
@@ -42,15 +60,29 @@ def closure_files(
     ``__init__`` files are empty, so that no unrelated node matters. ``formatted``: as the package will stand.
     KeyError for an unknown node, or one without a body.
     """
+    files, inits = _closure(plan, bodies, wanted)
+    made = format_files(files, (plan.package_name,)) if formatted else files
+    return dict(sorted({**made, **inits}.items()))
+
+
+async def closure_files_apart(
+    plan: Plan, bodies: Mapping[str, str], wanted: Collection[str], *, formatted: bool = True
+) -> dict[str, str]:
+    """``closure_files``, with others at work while they are formatted."""
+    files, inits = _closure(plan, bodies, wanted)
+    made = await format_files_apart(files, (plan.package_name,)) if formatted else files
+    return dict(sorted({**made, **inits}.items()))
+
+
+def _closure(plan: Plan, bodies: Mapping[str, str], wanted: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Modules that are not formatted yet, and ``__init__`` files."""
     chosen = plan.closure(set(wanted))
     nodes = [node for node in plan.nodes() if node.id in chosen]
     for node in nodes:
         if node.id not in bodies:
             raise KeyError(f"no body for `{node.id}`, which {', '.join(sorted(wanted))} needs")
     files = _modules(plan, nodes, bodies)
-    inits = {f"{folder}/__init__.py": "" for folder in _folders(files, plan.package_name)}
-    made = format_files(files, (plan.package_name,)) if formatted else files
-    return dict(sorted({**made, **inits}.items()))
+    return files, {f"{folder}/__init__.py": "" for folder in _folders(files, plan.package_name)}
 
 
 def test_path(interface: NodeInterface) -> str:
@@ -162,4 +194,4 @@ def imports_work(files: Mapping[str, str], root: str) -> bool:
     return True
 
 
-__all__ = ["closure_files", "imports_work", "package_files", "test_files", "test_path"]
+__all__ = ["closure_files", "closure_files_apart", "imports_work", "package_files", "test_files", "test_path"]

@@ -68,6 +68,7 @@ def parts_of(source: Lock | RPGGraph) -> Parts:
     flows = source.modules.flows if source.modules else ()
     listed: list[tuple[str, Iterable[Any]]] = [
         ("requirement", source.requirements),
+        ("limit", source.limits),
         ("feature", source.features.features if source.features else ()),
         ("module", source.modules.modules if source.modules else ()),
         ("base_class", source.base_classes.classes if source.base_classes else ()),

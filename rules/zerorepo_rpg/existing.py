@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
+
+import xxhash
 
 from zerorepo_rpg.delta import State, delta, head
 from zerorepo_rpg.graph import EdgeType, RPGGraph, RPGNode
@@ -70,6 +72,24 @@ def existing_nodes(plan: Plan, graph: RPGGraph) -> dict[str, str]:
     return {each.id: each.found for each in delta(plan, graph) if each.state is State.EXISTING}
 
 
+def code_digest(digests: Mapping[str, str], name: str) -> str:
+    """The digest of a top-level definition of a file with all that is taken with it: its methods, and private helpers of the file.
+
+    ``digests``: of all definitions of the file, by name, methods as ``Class.method``.
+    """
+    own = {each: digest for each, digest in digests.items() if each.partition(".")[0] == name}
+    helpers = {each: digest for each, digest in digests.items() if each.startswith("_")}
+    parts = [f"{each} {digest}" for each, digest in sorted({**helpers, **own}.items())]
+    return xxhash.xxh3_128("\n".join(parts).encode()).hexdigest()
+
+
+def digests_of(graph: RPGGraph, path: str) -> dict[str, str]:
+    """Digests of the definitions of an existing file, by name."""
+    return {
+        each.id.partition("::")[2]: each.digest for each in graph.nodes if each.file_path == path and "::" in each.id
+    }
+
+
 def with_known_uses(
     nodes: Sequence[NodeInterface], others: Iterable[NodeInterface], graph: RPGGraph
 ) -> tuple[NodeInterface, ...]:
@@ -130,4 +150,14 @@ def missing_code(source: str, package: str, known: Collection[str]) -> Iterator[
             yield from (a.name for a in node.names if a.name.partition(".")[0] == package and a.name not in known)
 
 
-__all__ = ["SHOWN", "existing_nodes", "files_of", "listing", "missing_code", "public_definitions", "with_known_uses"]
+__all__ = [
+    "SHOWN",
+    "code_digest",
+    "digests_of",
+    "existing_nodes",
+    "files_of",
+    "listing",
+    "missing_code",
+    "public_definitions",
+    "with_known_uses",
+]

@@ -253,10 +253,26 @@ def _tests(tree: ast.Module) -> list[FunctionNode]:
 
 def _is_assertion(node: ast.AST) -> bool:
     if isinstance(node, ast.Assert):
-        return not (isinstance(node.test, ast.Constant) and bool(node.test.value))
+        return not _holds_anyhow(node.test)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
         return node.func.value.id == "pytest" and node.func.attr in ("raises", "warns", "fail")
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "raises"
+
+
+def _holds_anyhow(test: ast.expr) -> bool:
+    """Whether it is true whatever was tested, to see at a glance: a constant, a tuple (with a message inside), a name or a
+    constant beside itself. ``assert False`` is an assertion: it says that one does not get there.
+    """
+    if isinstance(test, ast.Constant):
+        return bool(test.value)
+    if isinstance(test, ast.Tuple):
+        return bool(test.elts)
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        return isinstance(test.operand, ast.Constant) and not test.operand.value
+    if isinstance(test, ast.Compare) and isinstance(test.left, (ast.Name, ast.Constant)):
+        same = {ast.dump(each) for each in (test.left, *test.comparators)}
+        return len(same) == 1 and all(isinstance(op, (ast.Eq, ast.Is, ast.LtE, ast.GtE)) for op in test.ops)
+    return False
 
 
 def _asserts(node: ast.AST) -> bool:

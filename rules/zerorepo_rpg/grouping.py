@@ -88,24 +88,32 @@ class Step(NamedTuple):
 
 
 def refine(
-    modules: ModuleSet, features: Sequence[Feature], vectors: Mapping[str, Vector] | None = None
+    modules: ModuleSet,
+    features: Sequence[Feature],
+    vectors: Mapping[str, Vector] | None = None,
+    weights: Weights | None = None,
 ) -> tuple[ModuleSet, tuple[Step, ...]]:
     """The grouping after the moves, merges and splits that improve it, the best one first, and these.
 
     Better: modularity or cohesion rises, none of them falls, coupling does not rise, and every check of the grouping passes.
-    A move never takes data away from a feature: flows are added for it, which count as coupling.
+    No feature loses data: what flowed from the module of one to that of another at first, directly or through others, reaches it
+    after each move, in the same direction. Flows are added for that, which count as coupling; where they would go in a circle, the
+    move is left out. Features that shared a module declared no flow to each other, so none is made when they part.
+
+    ``weights``: how strongly features belong together, if more is known than their words and requirements.
     """
     found = vectors or lexical_vectors({each.id: f"{each.name} {each.description}" for each in features})
-    weights = belonging(features, found)
+    weights = belonging(features, found) if weights is None else weights
     near = {pair: cosine(found[pair[0]], found[pair[1]]) for pair in combinations(sorted(found), 2)}
     whole = FeatureSet(features=tuple(features))
     accepted: list[Step] = []
+    needed = _Needed(modules)
     for _ in features:  # each step is an improvement; this only bounds them
         now = measure(modules, features, weights, found)
         best: tuple[float, ModuleSet, Step] | None = None
         for move in _candidates(modules, near):
             candidate = _with_flows(modules, move)
-            if check_modules(candidate, whole):
+            if not needed.met_by(candidate) or check_modules(candidate, whole):
                 continue
             then = measure(candidate, features, weights, found)
             gain = (then.modularity - now.modularity, then.cohesion - now.cohesion)
@@ -117,6 +125,26 @@ def refine(
         modules = _described(best[1], features)
         accepted.append(best[2])
     return modules, tuple(accepted)
+
+
+class _Needed:
+    """Which features data of which other features reached at first."""
+
+    def __init__(self, modules: ModuleSet) -> None:
+        self._features = {module.id: module.features for module in modules.modules}
+        self._upstream = modules.upstream()
+
+    def met_by(self, modules: ModuleSet) -> bool:
+        """Whether it still does."""
+        home = {name: module.id for module in modules.modules for name in module.features}
+        homes = {module: {home[name] for name in names} for module, names in self._features.items()}
+        reach = {module: {module, *upstream} for module, upstream in modules.upstream().items()}
+        return all(
+            homes.get(source, set()) <= reach[target]
+            for module, sources in self._upstream.items()
+            for target in homes.get(module, ())
+            for source in sources
+        )
 
 
 _Near = Mapping[tuple[str, str], float]

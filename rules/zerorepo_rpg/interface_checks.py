@@ -15,6 +15,7 @@ from zerorepo_rpg.plan_model import FileLayout, ModuleInterfaces, ModulePlan, No
 from zerorepo_rpg.problem import Problem, near, repeated
 from zerorepo_rpg.python_names import BUILTINS, bound_names, well_known_import
 from zerorepo_rpg.signature import FunctionNode, Signature, decorator_names, parse_signature, unquoted
+from zerorepo_rpg.type_checks import raises_problems
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -216,6 +217,7 @@ def check_module_interfaces(
             found.append(Problem(check="module", message=message, where=node.id))
         found += check_interface(node)
         found += _unknown_uses(node, ids)
+        found += raises_problems(node, (*nodes, *available), interface_imports(node)[0])
     found += _features_served(nodes, module)
     found += _files_of(nodes, layout, module)
     found += node_name_problems(nodes)
@@ -236,7 +238,7 @@ def _unknown_uses(node: NodeInterface, ids: Iterable[str]) -> Iterator[Problem]:
         if used not in names:
             hint = near(used, names - {node.id})
             message = f"`uses` names `{used}`, which is no node that `{node.id}` may use{hint}"
-            yield Problem(check="uses", message=message, where=node.id)
+            yield Problem(check="uses", message=message, where=node.id, unknown=used)
 
 
 def _features_served(nodes: Sequence[NodeInterface], module: ModulePlan) -> Iterator[Problem]:
@@ -252,11 +254,12 @@ def _features_served(nodes: Sequence[NodeInterface], module: ModulePlan) -> Iter
                 serving[feature].append(node.id)
             else:
                 message = f"`features` names `{feature}`, which is no feature of module `{module.id}`"
-                yield Problem(check="feature_interface", message=message + near(feature, serving), where=node.id)
+                message += near(feature, serving)
+                yield Problem(check="feature_interface", message=message, where=node.id, unknown=feature)
     for feature, ids in serving.items():
         if not ids:
             message = f"the feature `{feature}` has no interface; add one that names it in `features`"
-            yield Problem(check="feature_interface", message=message, where=module.id)
+            yield Problem(check="feature_interface", message=message, where=module.id, missing=True)
         elif len(ids) > 1:
             listed = ", ".join(f"`{name}`" for name in ids)
             message = f"the feature `{feature}` has {len(ids)} interfaces ({listed}); keep exactly one"
@@ -269,7 +272,7 @@ def _files_of(nodes: Sequence[NodeInterface], layout: FileLayout, module: Module
     for node in nodes:
         if node.file not in plans:
             message = f"`file` is `{node.file}`, which is no file of module `{module.id}`{near(node.file, plans)}"
-            yield Problem(check="interface_file", message=message, where=node.id)
+            yield Problem(check="interface_file", message=message, where=node.id, unknown=node.file)
             continue
         homes = sorted({home[feature] for feature in node.features if feature in home})
         if homes and node.file not in homes:

@@ -9,7 +9,7 @@ writing the file, for whoever calls this.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tomli
@@ -19,6 +19,7 @@ from zerorepo.errors import UsageError, did_you_mean
 from zerorepo.values import Value
 from zerorepo_rpg import toml_text
 from zerorepo_rpg.graph import RPGGraph
+from zerorepo_rpg.limits import LimitPlan, LimitSet
 from zerorepo_rpg.lock_graph import NodeTable, graph_of, render_graph
 from zerorepo_rpg.plan_model import (
     BaseClasses,
@@ -37,10 +38,11 @@ from zerorepo_rpg.plan_model import (
 from zerorepo_rpg.renames import Rename
 from zerorepo_rpg.spec_model import Requirement
 
-SCHEMA = 3
-"""The newest version. A lock is written in the oldest one that can say what is in it: 2 added ``[[node]]``, 3 ``[[rename]]``."""
+SCHEMA = 4
+"""The newest version. A lock is written in the oldest one that can say what is in it: 2 added ``[[node]]``, 3 ``[[rename]]``, 4
+``[[limit]]``."""
 
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: lambda data: data, 2: lambda data: data}
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = dict.fromkeys((1, 2, 3), lambda data: data)
 """Schema version to the function that turns a lock of that version, as read, into one of the next."""
 
 _HEADER = """\
@@ -50,6 +52,7 @@ _HEADER = """\
 
 _SECTIONS: dict[str, type[Value]] = {
     "requirement": Requirement,
+    "limit": LimitPlan,
     "feature": Feature,
     "module": ModulePlan,
     "flow": DataFlow,
@@ -68,6 +71,8 @@ class Lock(Value):
     stages: Mapping[str, str] = Field(default_factory=dict)
     requirements: tuple[Requirement, ...] = ()
     """What the features were chosen for; compared with the present text when the specification changes."""
+    limits: tuple[LimitPlan, ...] = ()
+    """What a model said meets each limit that no rule recognises."""
     features: FeatureSet | None = None
     modules: ModuleSet | None = None
     layout: FileLayout | None = None
@@ -88,6 +93,7 @@ class Lock(Value):
             layout=self.layout,
             base_classes=self.base_classes or BaseClasses(),
             interfaces=self.interfaces,
+            limits=LimitSet(asked=self.limits),
         )
 
 
@@ -103,6 +109,7 @@ def render_lock(
         Lock(
             stages=dict(stages),
             requirements=tuple(requirements),
+            limits=plan.limits.asked,
             features=plan.features,
             modules=plan.modules,
             layout=plan.layout,
@@ -116,7 +123,7 @@ def render_lock(
 
 def render(lock: Lock) -> str:
     """The text of a lock, complete or not."""
-    head = f"schema = {3 if lock.renames else 2 if lock.existing.nodes else 1}\n"
+    head = f"schema = {4 if lock.limits else 3 if lock.renames else 2 if lock.existing.nodes else 1}\n"
     if lock.layout:
         head += f"package = {toml_text.string(lock.layout.package_name)}\n"
     parts = [_HEADER, head, toml_text.table("[stages]", dict(sorted(lock.stages.items())))]
@@ -127,6 +134,7 @@ def render(lock: Lock) -> str:
     bases = lock.base_classes.classes if lock.base_classes else ()
     nodes = [node for module in lock.interfaces for node in module.interfaces]
     parts += [_table("requirement", item) for item in sorted(lock.requirements, key=_by_id)]
+    parts += [_table("limit", item) for item in sorted(lock.limits, key=_by_id)]
     parts += [_table("feature", item) for item in sorted(features, key=_by_id)]
     parts += [_table("module", item) for item in sorted(modules, key=_by_id)]
     parts += [_table("flow", item) for item in sorted(flows, key=_by_flow)]
@@ -151,30 +159,34 @@ def _by_path(file: FilePlan) -> tuple[str, str]:
 
 
 def _table(section: str, item: Value) -> str:
-    values: dict[str, str | tuple[str, ...]] = {}
+    values: dict[str, str | bool | tuple[str, ...]] = {}
     for name, field in type(item).model_fields.items():
         value = getattr(item, name)
         # A default is left out, but never what is required, however empty.
         if field.is_required() or value != field.get_default():
-            values[name] = value if isinstance(value, tuple) else str(value)
+            values[name] = value if isinstance(value, (tuple, bool)) else str(value)
     lines = [f"[[{section}]]"]
-    lines += [
-        f"{name} = {toml_text.array(v) if isinstance(v, tuple) else toml_text.string(v)}" for name, v in values.items()
-    ]
+    lines += [f"{name} = {_value(value)}" for name, value in values.items()]
     return "\n".join(lines) + "\n"
+
+
+def _value(value: str | bool | tuple[str, ...]) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return toml_text.array(value) if isinstance(value, tuple) else toml_text.string(value)
 
 
 def parse_lock(text: str, where: str = "zerorepo.lock") -> Lock:
     """Read a lock; parts may be missing. UsageError with ``file:line`` for what cannot be read; order does not matter."""
     data = _load(text, where)
     places = toml_text.places(text)
-    _check_top(data, places, where)
-    entries = {section: _entries(section, data, places, where) for section in _SECTIONS}
-    stages = _stages(data, places, where)
-    problems = _duplicates(entries, places, where)
-    if problems:
-        raise problems
+    wrong = list(_top_problems(data, places, where))
+    entries = {section: _entries(section, data, places, where, wrong) for section in _SECTIONS}
+    stages = _stages(data, places, where, wrong)
+    wrong += _duplicates(data, places, where)
+    _refuse(wrong, where)
     requirements: list[Any] = sorted(entries["requirement"], key=_by_id)
+    limits: list[Any] = sorted(entries["limit"], key=_by_id)
     features: list[Any] = sorted(entries["feature"], key=_by_id)
     modules: list[Any] = sorted(entries["module"], key=_by_id)
     flows: list[Any] = sorted(entries["flow"], key=_by_flow)
@@ -187,6 +199,7 @@ def parse_lock(text: str, where: str = "zerorepo.lock") -> Lock:
     return Lock(
         stages=stages,
         requirements=tuple(requirements),
+        limits=tuple(limits),
         features=FeatureSet(features=tuple(features)) if features or "features" in stages else None,
         modules=ModuleSet(modules=tuple(modules), flows=tuple(flows)) if modules or "modules" in stages else None,
         layout=None if package is None else FileLayout(package_name=package, files=tuple(files)),
@@ -228,46 +241,60 @@ def _load(text: str, where: str) -> dict[str, Any]:
     return data
 
 
-def _check_top(data: dict[str, Any], places: toml_text.Places, where: str) -> None:
+def _refuse(wrong: Sequence[UsageError], where: str) -> None:
+    """One error for everything that is wrong, in the order of lines."""
+    if len(wrong) == 1:
+        raise wrong[0]
+    if wrong:
+        # Numbers by their value, so that line 9 stands before line 10.
+        listed = sorted(wrong, key=lambda each: int((each.where or "").rpartition(":")[2]))
+        lines = [f"- {each.where}: {each.message}" + (f"; {each.hint}" if each.hint else "") for each in listed]
+        raise UsageError(f"The lock has {len(wrong)} mistakes:\n" + "\n".join(lines), where=where)
+
+
+def _top_problems(data: dict[str, Any], places: toml_text.Places, where: str) -> Iterator[UsageError]:
     for name in data:
         if name not in _TOP:
             line = places.keys.get(("", 0, name)) or places.tables.get((name, 0), 1)
-            raise UsageError(f"Unknown part `{name}`", where=f"{where}:{line}", hint=did_you_mean(name, _TOP))
+            yield UsageError(f"Unknown part `{name}`", where=f"{where}:{line}", hint=did_you_mean(name, _TOP))
     if not isinstance(data.get("package", ""), str):
-        raise UsageError("`package` must be a string", where=f"{where}:{places.of('', 0, 'package')}")
+        yield UsageError("`package` must be a string", where=f"{where}:{places.of('', 0, 'package')}")
 
 
-def _stages(data: dict[str, Any], places: toml_text.Places, where: str) -> dict[str, str]:
+def _stages(data: dict[str, Any], places: toml_text.Places, where: str, wrong: list[UsageError]) -> dict[str, str]:
     stages = data.get("stages", {})
     if not isinstance(stages, dict):
-        raise UsageError("`stages` must be a table: [stages]", where=f"{where}:{places.of('', 0, 'stages')}")
+        wrong.append(UsageError("`stages` must be a table: [stages]", where=f"{where}:{places.of('', 0, 'stages')}"))
+        return {}
     for name, value in stages.items():
         if not isinstance(value, str):
             line = places.of("stages", 0, name)
-            raise UsageError(f"The stage `{name}` must have a digest in quotes", where=f"{where}:{line}")
+            wrong.append(UsageError(f"The stage `{name}` must have a digest in quotes", where=f"{where}:{line}"))
     return dict(sorted(stages.items()))
 
 
-_Entries = dict[str, list[Value]]
-
-
-def _entries(section: str, data: dict[str, Any], places: toml_text.Places, where: str) -> list[Value]:
+def _entries(
+    section: str, data: dict[str, Any], places: toml_text.Places, where: str, wrong: list[UsageError]
+) -> list[Value]:
     listed = data.get(section, [])
     if not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed):
         line = places.tables.get((section, 0)) or places.of("", 0, section)
-        raise UsageError(f"`{section}` must be written [[{section}]]", where=f"{where}:{line}")
+        wrong.append(UsageError(f"`{section}` must be written [[{section}]]", where=f"{where}:{line}"))
+        return []
     model = _SECTIONS[section]
     found = []
     for number, item in enumerate(listed):
-        for name in item:
-            if name not in model.model_fields:
-                line = places.of(section, number, name)
-                hint = did_you_mean(name, model.model_fields) or f"it may have: {', '.join(model.model_fields)}"
-                raise UsageError(f"Unknown key `{name}` in [[{section}]]", where=f"{where}:{line}", hint=hint)
+        unknown = [name for name in item if name not in model.model_fields]
+        for name in unknown:
+            line = places.of(section, number, name)
+            hint = did_you_mean(name, model.model_fields) or f"it may have: {', '.join(model.model_fields)}"
+            wrong.append(UsageError(f"Unknown key `{name}` in [[{section}]]", where=f"{where}:{line}", hint=hint))
+        if unknown:
+            continue
         try:
             found.append(model.model_validate(item))
         except ValidationError as error:
-            raise _invalid(error, section, number, places, where) from None
+            wrong.append(_invalid(error, section, number, places, where))
     return found
 
 
@@ -283,23 +310,24 @@ def _invalid(error: ValidationError, section: str, number: int, places: toml_tex
     return UsageError(f"Bad [[{section}]]: {'; '.join(lines)}", where=f"{where}:{line}")
 
 
-def _duplicates(entries: _Entries, places: toml_text.Places, where: str) -> UsageError | None:
-    keys: dict[str, Callable[[Any], Any]] = dict.fromkeys(
-        ("feature", "module", "base_class", "interface", "rename", "node"), _by_id
+def _duplicates(data: dict[str, Any], places: toml_text.Places, where: str) -> Iterator[UsageError]:
+    keys: dict[str, tuple[str, ...]] = dict.fromkeys(
+        ("limit", "feature", "module", "base_class", "interface", "rename", "node"), ("id",)
     )
-    keys["file"] = lambda file: file.path
-    keys["flow"] = lambda flow: (flow.source, flow.target, flow.data_name)
-    for section, key in keys.items():
-        seen: dict[Any, int] = {}
-        for number, item in enumerate(entries[section]):
-            name = key(item)
+    keys["file"] = ("path",)
+    keys["flow"] = ("source", "target", "data_name")
+    for section, fields in keys.items():
+        seen: dict[tuple[str, ...], int] = {}
+        listed = data.get(section, [])
+        for number, item in enumerate(listed if isinstance(listed, list) else []):
+            if not isinstance(item, dict) or not all(isinstance(item.get(field), str) for field in fields):
+                continue  # told already
+            name = tuple(item[field] for field in fields)
             if name in seen:
                 first = places.of(section, seen[name])
-                shown = name if isinstance(name, str) else " -> ".join(name)
-                message = f"The {section} `{shown}` is written twice (first at line {first})"
-                return UsageError(message, where=f"{where}:{places.of(section, number)}", hint="remove or rename one")
-            seen[name] = number
-    return None
+                message = f"The {section} `{' -> '.join(name)}` is written twice (first at line {first})"
+                yield UsageError(message, where=f"{where}:{places.of(section, number)}", hint="remove or rename one")
+            seen.setdefault(name, number)
 
 
 def _by_module(nodes: list[Value], stages: Mapping[str, str]) -> tuple[ModuleInterfaces, ...]:

@@ -5,15 +5,19 @@ Pure functions of a plan. Knows nothing of models, or of what was looked up befo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from typing import TypeVar
 
 from pydantic import Field
 
 from zerorepo.errors import did_you_mean
 from zerorepo.values import Value
+from zerorepo_ontology.searching import WORDS_SHARE
 from zerorepo_ontology.words import Words
-from zerorepo_rpg.plan_model import NodeInterface, Plan
+from zerorepo_rpg.plan_model import BaseClassPlan, NodeInterface, Plan
+
+NodeT = TypeVar("NodeT", NodeInterface, BaseClassPlan)
 
 MOST = 20
 """Look-ups for one repair."""
@@ -49,24 +53,57 @@ class LookUps(Value):
     look_ups: tuple[LookUp, ...] = Field(default=(), max_length=MOST)
 
 
-def search(plan: Plan, query: str) -> str:
-    """The nodes whose names, docstrings and features fit the words best."""
+def hushed(plan: Plan, but: str) -> Plan:
+    """The plan without docstrings, except that of the node ``but``: what a look-up counts as."""
+
+    def quiet(node: NodeT) -> NodeT:
+        return node if node.id == but else node.model_copy(update={"docstring": ""})
+
+    base = plan.base_classes
+    modules = (
+        module.model_copy(update={"interfaces": tuple(map(quiet, module.interfaces))}) for module in plan.interfaces
+    )
+    classes = base.model_copy(update={"classes": tuple(map(quiet, base.classes))})
+    return plan.model_copy(update={"interfaces": tuple(modules), "base_classes": classes})
+
+
+def texts(plan: Plan) -> list[str]:
+    """What each node is about, in the order of ``plan.nodes()``: what a query is compared with by meaning."""
+    return [
+        f"{node.name}. {node.docstring or node.description} {features}".strip() for node, features in _featured(plan)
+    ]
+
+
+def best(plan: Plan, query: str, cosines: Sequence[float] | None = None) -> list[str]:
+    """Ids of the nodes whose names, docstrings and features fit the words best.
+
+    ``cosines``: how near each is to the query by meaning; what the words say is then added to that, as in an ontology's search.
+    """
     nodes = plan.nodes()
-    features = {feature.id: f"{feature.name} {feature.description}" for feature in plan.features.features}
     index = Words(
         [
-            (
-                (node.name, 3),
-                (node.docstring, 1),
-                (node.description, 1),
-                (" ".join(features.get(each, each) for each in node.features), 2),
-            )
-            for node in nodes
+            ((node.name, 3), (node.docstring, 1), (node.description, 1), (features, 2))
+            for node, features in _featured(plan)
         ]
     )
-    scores = index.scores(query)
-    best = sorted((row for row in range(len(nodes)) if scores[row] > 0), key=lambda row: (-scores[row], nodes[row].id))
-    return "\n".join(line(nodes[row]) for row in best[:_HITS]) or "no node has any of these words"
+    scores = [float(each) for each in index.scores(query)]
+    if cosines is not None:
+        top = max(scores, default=0.0) or 1.0
+        scores = [near + WORDS_SHARE * score / top for near, score in zip(cosines, scores, strict=True)]
+    found = sorted((row for row in range(len(nodes)) if scores[row] > 0), key=lambda row: (-scores[row], nodes[row].id))
+    return [nodes[row].id for row in found[:_HITS]]
+
+
+def search(plan: Plan, ids: Iterable[str]) -> str:
+    """The nodes that were found, a line each."""
+    by_id = {node.id: node for node in plan.nodes()}
+    return "\n".join(line(by_id[each]) for each in ids) or "no node has any of these words"
+
+
+def _featured(plan: Plan) -> list[tuple[NodeInterface, str]]:
+    """Each node with the names and descriptions of its features."""
+    features = {feature.id: f"{feature.name} {feature.description}" for feature in plan.features.features}
+    return [(node, " ".join(features.get(each, each) for each in node.features)) for node in plan.nodes()]
 
 
 def neighbours(plan: Plan, node_id: str) -> str:
@@ -116,4 +153,17 @@ def unknown(name: str, known: Iterable[str]) -> str:
     return f"there is no `{name}`; {did_you_mean(name, sorted(known)) or 'search for it'}"
 
 
-__all__ = ["MOST", "LookUp", "LookUps", "Tool", "file_map", "line", "neighbours", "search", "unknown"]
+__all__ = [
+    "MOST",
+    "LookUp",
+    "LookUps",
+    "Tool",
+    "best",
+    "file_map",
+    "hushed",
+    "line",
+    "neighbours",
+    "search",
+    "texts",
+    "unknown",
+]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from zerorepo_rpg import digraph
@@ -50,6 +51,12 @@ def merge_file(path: str, parts: Sequence[Part], *, docstring: str = "", format_
     Private helpers, constants and imports that are equal in two parts appear once. Where one name means two things, the
     later part's is renamed after its node (``_clean`` becomes ``_clean_slugify``).
     """
+    text = _merged(path, tuple(parts), docstring)
+    return format_python(text, (module_of(path).partition(".")[0],)) if format_result else text
+
+
+@lru_cache(maxsize=512)  # a module stands in the world of everything that uses it
+def _merged(path: str, parts: tuple[Part, ...], docstring: str) -> str:
     module = module_of(path)
     ordered = _ordered(parts)
     trees = {part.node_id: _tree(part) for part in ordered}
@@ -70,8 +77,7 @@ def merge_file(path: str, parts: Sequence[Part], *, docstring: str = "", format_
             bodies.append(statement.text)
         emitted |= {name for statement in prepared.statements for name in statement.names}
         taken.update(prepared.meanings)
-    text = _module_text(docstring, imports, guarded - imports, sorted({part.name for part in parts}), bodies)
-    return format_python(text, (module.partition(".")[0],)) if format_result else text
+    return _module_text(docstring, imports, guarded - imports, sorted({part.name for part in parts}), bodies)
 
 
 def _ordered(parts: Sequence[Part]) -> list[Part]:

@@ -17,6 +17,7 @@ from zerorepo.target import Provider
 from zerorepo.values import Value
 from zerorepo_rpg import digraph
 from zerorepo_rpg.graph import EdgeType, InterfaceType, Level, NodeType, RPGEdge, RPGGraph, RPGNode, Source
+from zerorepo_rpg.limits import LimitSet
 
 SHARED = "shared"
 """The reserved module of base classes that several modules use. It has no features."""
@@ -185,6 +186,7 @@ class Plan(Provider):
     layout: FileLayout
     base_classes: BaseClasses = BaseClasses()
     interfaces: tuple[ModuleInterfaces, ...] = ()
+    limits: LimitSet = LimitSet()
 
     @property
     def package_name(self) -> str:
@@ -226,7 +228,7 @@ class Plan(Provider):
         """The Repository Planning Graph: modules over files over nodes, with the edges in the design's directions."""
         nodes = self.nodes()
         listed = [*self._module_nodes(nodes), *_file_nodes(self.layout, nodes), *map(_code_node, nodes)]
-        return RPGGraph.build(listed, [*_flow_edges(self.modules), *_ordering_edges(nodes), *_use_edges(nodes)])
+        return RPGGraph.build(listed, [*_flow_edges(self.modules), *_ordering_edges(nodes), *use_edges(nodes)])
 
     def _module_nodes(self, nodes: tuple[NodeInterface, ...]) -> list[RPGNode]:
         plans = {module.id: module for module in self.modules.modules}
@@ -320,7 +322,8 @@ def _ordering_edges(nodes: tuple[NodeInterface, ...]) -> list[RPGEdge]:
     return [RPGEdge(type=EdgeType.ORDERING, source=a, target=b) for a, b in sorted(pairs) if a != b]
 
 
-def _use_edges(nodes: tuple[NodeInterface, ...]) -> list[RPGEdge]:
+def use_edges(nodes: tuple[NodeInterface, ...]) -> list[RPGEdge]:
+    """INHERITANCE and INVOCATION between these nodes."""
     names = {node.id: node.name for node in nodes}
     edges = []
     for node in nodes:
@@ -366,4 +369,5 @@ __all__ = [
     "NodeInterface",
     "Plan",
     "module_of",
+    "use_edges",
 ]

@@ -10,11 +10,16 @@ from zerorepo.values import Value
 
 
 class Problem(Value):
-    """``check`` is the rule's stable name; ``where`` the id or path it concerns; ``message`` says what to change."""
+    """``check`` is the rule's stable name; ``where`` the id or path it concerns; ``message`` says what to change.
+
+    ``unknown``: the name that there is nothing of. ``missing``: nothing is wrong but that a part is not there, which planning adds.
+    """
 
     check: str
     message: str
     where: str = ""
+    unknown: str = ""
+    missing: bool = False
 
     def __str__(self) -> str:
         return f"{self.where}: {self.message} [{self.check}]" if self.where else f"{self.message} [{self.check}]"

@@ -9,6 +9,7 @@ from zerorepo.digest import Digest
 from zerorepo.target import Provider
 from zerorepo.values import Value
 from zerorepo_rpg.graph import RPGGraph
+from zerorepo_rpg.limits import LimitPlan
 from zerorepo_rpg.plan_model import BaseClasses, FeatureSet, ModuleInterfaces, ModuleSet, NodeInterface
 from zerorepo_rpg.spec_model import Requirement
 
@@ -22,6 +23,13 @@ class LockedFeatures(Provider):
     inputs: str = ""
     requirements: tuple[Requirement, ...] = ()
     value: FeatureSet = FeatureSet()
+
+
+class LockedLimits(Provider):
+    """The lock's slice of stage ``limits``."""
+
+    inputs: str = ""
+    limits: tuple[LimitPlan, ...] = ()
 
 
 class LockedModules(Provider):

@@ -6,12 +6,14 @@ Runs the ``ruff`` that comes with this installation, isolated from any configura
 from __future__ import annotations
 
 import ast
+import asyncio
 import json
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from ruff.__main__ import find_ruff_bin  # type: ignore[import-untyped]  # ruff ships no types
 
@@ -40,30 +42,78 @@ def _run(arguments: Sequence[str], *, source: str | None = None, folder: Path | 
     return done.stdout
 
 
+class _File(NamedTuple):
+    """All that the layout of a file depends on."""
+
+    name: str
+    text: str
+    first_party: tuple[str, ...]
+
+
+# What was formatted last. A build formats most of its files many times: a module stands in the world of everything that uses it.
+_formatted: dict[_File, str] = {}
+_REMEMBERED = 1024
+
+
 def format_files(files: Mapping[str, str], first_party: Sequence[str] = ()) -> dict[str, str]:
     """Format all at once: imports sorted in groups, unused imports gone, ruff's layout. Only ``.py`` files are touched.
 
     ``first_party`` are the top-level packages whose imports come last. ValueError when a file is not Python.
     """
-    python = {path: text for path, text in files.items() if path.endswith(".py")}
-    if not python:
-        return dict(files)
-    known = f"lint.isort.known-first-party = {json.dumps(list(first_party))}"
-    with tempfile.TemporaryDirectory(prefix="zerorepo-format-") as name:
-        folder = Path(name)
-        for number, (path, text) in enumerate(python.items()):
-            _parsed(text, path)
-            # Numbered folders: the paths come from a plan and must not be able to leave the folder.
-            target = folder / str(number) / Path(path).name
-            target.parent.mkdir()
-            target.write_text(text, encoding="utf-8", newline="\n")
-        _run(["check", "--fix", "--quiet", *_COMMON, "--select", "F401,I", "--config", known, "."], folder=folder)
-        _run(["format", "--quiet", *_COMMON, "."], folder=folder)
-        done = {
-            path: (folder / str(number) / Path(path).name).read_text(encoding="utf-8")
-            for number, path in enumerate(python)
+    layout = _Layout(files, first_party)
+    return layout.with_(_format(layout.new) if layout.new else ())
+
+
+async def format_files_apart(files: Mapping[str, str], first_party: Sequence[str] = ()) -> dict[str, str]:
+    """``format_files``, with others at work while ruff is."""
+    layout = _Layout(files, first_party)
+    # The thread only waits: parsing, which two threads may not do at once in CPython 3.11, is done.
+    return layout.with_(await asyncio.to_thread(_format, layout.new) if layout.new else ())
+
+
+class _Layout:
+    """Files on their way to being formatted: what is known of them, and what is ``new``. ValueError when one is not Python."""
+
+    def __init__(self, files: Mapping[str, str], first_party: Sequence[str]) -> None:
+        self._files = files
+        self._given = {
+            path: _File(Path(path).name, text, tuple(first_party))
+            for path, text in files.items()
+            if path.endswith(".py")
         }
-    return {path: done.get(path, text) for path, text in files.items()}
+        self._done = {file: _formatted[file] for file in self._given.values() if file in _formatted}
+        places = {file: path for path, file in self._given.items() if file not in self._done}
+        for file, path in places.items():
+            _parsed(file.text, path)
+        self.new = list(places)
+
+    def with_(self, texts: Sequence[str]) -> dict[str, str]:
+        """All files, those that were new as ``texts``."""
+        made = dict(zip(self.new, texts, strict=True))
+        _formatted.update(made)
+        for file in list(_formatted)[: max(0, len(_formatted) - _REMEMBERED)]:
+            del _formatted[file]
+        done = {**self._done, **made}
+        return {path: done[self._given[path]] if path in self._given else text for path, text in self._files.items()}
+
+
+def _format(files: Sequence[_File]) -> list[str]:
+    known = f"lint.isort.known-first-party = {json.dumps(list(files[0].first_party))}"
+    check = ("check", "--fix", "--quiet", *_COMMON, "--select", "F401,I", "--config", known)
+    layout = ("format", "--quiet", *_COMMON)
+    if len(files) == 1:  # most often; through pipes, since folders cost more than all the rest
+        ((name, text, _),) = files
+        text = _run([*check, "--stdin-filename", name, "-"], source=text)
+        return [_run([*layout, "--stdin-filename", name, "-"], source=text)]
+    with tempfile.TemporaryDirectory(prefix="zerorepo-format-") as temporary:
+        # Numbered folders: the paths come from a plan and must not be able to leave the folder.
+        paths = [Path(temporary) / str(number) / file.name for number, file in enumerate(files)]
+        for path, file in zip(paths, files, strict=True):
+            path.parent.mkdir()
+            path.write_text(file.text, encoding="utf-8", newline="\n")
+        _run([*check, "."], folder=Path(temporary))
+        _run([*layout, "."], folder=Path(temporary))
+        return [path.read_text(encoding="utf-8") for path in paths]
 
 
 def format_python(source: str, first_party: Sequence[str] = ()) -> str:
@@ -79,6 +129,16 @@ def undefined_names(source: str, *, deferred: bool = False) -> list[str]:
     Ruff's F402 (loop hides import), F811 (defined twice), F821 (undefined), F822 (undefined in ``__all__``) and F823
     (used before assignment).
     """
+    return list(_undefined_names(source, deferred))
+
+
+async def look_for_names(source: str, *, deferred: bool = False) -> None:
+    """Find out what ``undefined_names`` will say of it, with others at work meanwhile."""
+    await asyncio.to_thread(_undefined_names, source, deferred)
+
+
+@lru_cache(_REMEMBERED)
+def _undefined_names(source: str, deferred: bool) -> tuple[str, ...]:
     rules = "F402,F811,F821,F822,F823"
     added = "from __future__ import annotations\n" if deferred and "__future__" not in source else ""
     output = _run(
@@ -86,7 +146,7 @@ def undefined_names(source: str, *, deferred: bool = False) -> list[str]:
         source=added + source,
     )
     found = [(item["location"]["row"] - bool(added), item["message"]) for item in json.loads(output)]
-    return [f"line {line}: {message}" for line, message in sorted(found)]
+    return tuple(f"line {line}: {message}" for line, message in sorted(found))
 
 
 def parse(source: str) -> ast.Module:
@@ -103,4 +163,12 @@ def _parsed(source: str, path: str) -> ast.Module:
         raise ValueError(f"{path} is not Python: {error}") from None
 
 
-__all__ = ["LINE_LENGTH", "format_files", "format_python", "parse", "undefined_names"]
+__all__ = [
+    "LINE_LENGTH",
+    "format_files",
+    "format_files_apart",
+    "format_python",
+    "look_for_names",
+    "parse",
+    "undefined_names",
+]

@@ -12,6 +12,7 @@ from typing import Any
 
 from zerorepo.target import Provider
 from zerorepo.values import Value
+from zerorepo_rpg.limits import LimitPlan, behind
 from zerorepo_rpg.plan_model import Feature, NodeInterface, Plan
 from zerorepo_rpg.spec_model import Requirement
 
@@ -39,15 +40,19 @@ class Told(Value):
 
 
 def told(
-    nodes: Iterable[NodeInterface], features: Iterable[Feature], requirements: Iterable[Requirement]
+    nodes: Iterable[NodeInterface],
+    features: Iterable[Feature],
+    requirements: Iterable[Requirement],
+    limits: Sequence[LimitPlan] = (),
 ) -> dict[str, Told]:
-    """Each node by its id, with the sentences of the specification behind it."""
+    """Each node by its id, with the sentences of the specification behind it: requirements, then limits that bear on it."""
     serving = {feature.id: feature.requirements for feature in features}
     texts = {requirement.id: requirement.text for requirement in requirements}
     found = {}
     for node in nodes:
-        behind = dict.fromkeys(name for feature in node.features for name in serving.get(feature, ()))
-        found[node.id] = Told(node=node, sentences=tuple(texts[name] for name in behind if name in texts))
+        served = dict.fromkeys(name for feature in node.features for name in serving.get(feature, ()))
+        sentences = [*(texts[name] for name in served if name in texts), *behind(limits, node.features)]
+        found[node.id] = Told(node=node, sentences=tuple(sentences))
     return found
 
 
@@ -184,7 +189,7 @@ def carried(renames: Iterable[Rename]) -> dict[str, dict[str, Rename]]:
 
 def told_of(plan: Plan, requirements: Iterable[Requirement]) -> dict[str, Told]:
     """The nodes of a plan with the sentences behind them."""
-    return told(plan.nodes(), plan.features.features, requirements)
+    return told(plan.nodes(), plan.features.features, requirements, plan.limits.all())
 
 
 __all__ = ["LockedRenames", "Rename", "Told", "before", "carried", "found_renames", "told", "told_of"]

@@ -6,11 +6,12 @@ Free of dates, times and paths of a machine: the same verdicts give the same byt
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from zerorepo.target import Outcome, Proof, TestEvidence, TestReport
 from zerorepo_rpg.evidence import NODE, REQUIREMENT, Lines
+from zerorepo_rpg.plan_metrics import feature_weights, measure
 from zerorepo_rpg.plan_model import Plan
 from zerorepo_sandbox.limits import Verdict
 
@@ -20,7 +21,7 @@ _STYLE = (
     "vertical-align:top}td.n,th.n{text-align:right}.bad{background:#fdd}code{font-size:90%}"
 )
 _BAD_ROW, _RIGHT = '<tr class="bad">', ' class="n"'
-BAD = ("FAILED", "not proven")
+BAD = ("FAILED", "not proven", "not met")
 """States that a reader must see."""
 
 
@@ -55,7 +56,8 @@ def repository_report(
     wrong_examples: Sequence[str] = (),
     circles: Sequence[Sequence[str]] = (),
 ) -> list[Section]:
-    """What there is to say: totals, files, nodes and what they serve, requirements and what proves them, what is wrong.
+    """What there is to say: totals, files, nodes and what they serve, requirements and what proves them, limits and what meets
+    them, what is wrong.
 
     ``failed``: ids of nodes whose code was not accepted; ``wrong_examples``: names of examples that do not hold; ``circles``:
     modules that import each other.
@@ -72,6 +74,8 @@ def repository_report(
         _files(coverage),
         _nodes(plan, [proof for proof in found.proofs if proof.kind == NODE], failed),
         _requirements([proof for proof in found.proofs if proof.kind == REQUIREMENT], failed),
+        *_limits(plan, [proof for proof in found.proofs if proof.kind == NODE], failed),
+        _modules(plan),
     ]
     if bad := [case.name for case in report.cases if case.outcome not in (Outcome.PASSED, Outcome.SKIPPED)]:
         sections.append(Section("Failing tests", (), ("test",), tuple((Code(name),) for name in bad)))
@@ -82,6 +86,19 @@ def repository_report(
         rows = tuple((Code(" → ".join((*circle, circle[0]))),) for circle in circles)
         sections.append(Section("Circular imports", ("Modules that load each other.",), ("circle",), rows))
     return sections
+
+
+def _modules(plan: Plan) -> Section:
+    found = measure(plan.modules, plan.features.features, feature_weights(plan))
+    rows = tuple(
+        (Code(each.id), Number(each.features), Number(f"{each.cohesion:.2f}"), Number(each.coupling))
+        for each in found.modules
+    )
+    text = (
+        f"Modularity {found.modularity:.2f} over features, cohesion {found.cohesion:.2f} (mean cosine of their words), "
+        f"coupling {found.coupling:.1f} (modules that one exchanges data with)."
+    )
+    return Section("Modules", (text,), ("module", Number("features"), Number("cohesion"), Number("coupling")), rows)
 
 
 def _files(coverage: Mapping[str, Lines]) -> Section:
@@ -118,6 +135,26 @@ def _requirements(proofs: Sequence[Proof], failed: Sequence[str]) -> Section:
         f"{done} of {len(proofs)} sentences of the specification are proven: the tests of everything that serves them pass.",
     )
     return Section("Requirements", text if proofs else (), ("sentence", "served by", "passing tests", "state"), rows)
+
+
+def _limits(plan: Plan, proofs: Sequence[Proof], failed: Sequence[str]) -> Iterator[Section]:
+    """What meets each limit. Tests of a feature are told of its limits, which is all that their passing says of one."""
+    good = {proof.name for proof in proofs if proof.proven and proof.name not in failed}
+    rows = []
+    for limit in plan.limits.all():
+        nodes = [node.id for node in plan.nodes() if set(node.features) & set(limit.features)]
+        by = [f"by rule: {', '.join(limit.rules)}"] if limit.rules else []
+        by += [", ".join(nodes) or "no code yet"] if limit.features else []
+        by += ["the whole library"] if limit.library else []
+        state = "not met"
+        if limit.features:
+            state = "tests pass" if nodes and set(nodes) <= good else "not proven"
+        elif limit.met:
+            state = "designed for" if limit.library else "kept"
+        rows.append((limit.text, limit.kind, str(limit.priority), "; ".join(by) or limit.why, state))
+    if rows:
+        text = "Constraints and demands on quality, and what meets each of them."
+        yield Section("Limits", (text,), ("limit", "kind", "priority", "met by", "state"), tuple(rows))
 
 
 def _test_files(proof: Proof) -> str:

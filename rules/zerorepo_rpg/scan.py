@@ -53,7 +53,10 @@ def python_files(root: Path) -> list[str]:
         )
         relative = here.relative_to(root)
         found += [
-            (relative / name).as_posix() for name in files if name.endswith(".py") and not (here / name).is_symlink()
+            (relative / name).as_posix()
+            for name in files
+            # A pipe of that name would keep whoever reads it waiting.
+            if name.endswith(".py") and not (here / name).is_symlink() and (here / name).is_file()
         ]
     return sorted(found)
 
@@ -73,14 +76,11 @@ def scan(folder: Path, jobs: int = 0) -> Scan:
 
 
 def _facts(root: Path, paths: Sequence[str], jobs: int) -> list[FileFacts]:
-    try:
-        if jobs < 2 or len(paths) < _PARALLEL:
-            return read_facts(str(root), paths)
-        chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
-        with ProcessPoolExecutor(min(jobs, len(chunks))) as pool:
-            return [each for part in pool.map(read_facts, [str(root)] * len(chunks), chunks) for each in part]
-    except OSError as error:
-        raise UsageError(f"A file cannot be read: {error.strerror}", where=str(error.filename)) from None
+    if jobs < 2 or len(paths) < _PARALLEL:
+        return read_facts(str(root), paths)
+    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
+    with ProcessPoolExecutor(min(jobs, len(chunks))) as pool:
+        return [each for part in pool.map(read_facts, [str(root)] * len(chunks), chunks) for each in part]
 
 
 def graph_of(files: Iterable[FileFacts]) -> RPGGraph:

@@ -68,8 +68,14 @@ class FileFacts:
 
 
 def read_facts(root: str, paths: Sequence[str]) -> list[FileFacts]:
-    """The facts of several files below ``root``."""
-    return [facts_of(path, (Path(root) / path).read_bytes()) for path in paths]
+    """The facts of several files below ``root``; of one that cannot be read, only why."""
+    found = []
+    for path in paths:
+        try:
+            found.append(facts_of(path, (Path(root) / path).read_bytes()))
+        except OSError as error:
+            found.append(FileFacts(path, error=error.strerror or str(error)))
+    return found
 
 
 def facts_of(path: str, source: bytes) -> FileFacts:

@@ -1,7 +1,7 @@
 """What in a specification cannot all be meant: named checks by rule, each with a severity, each switchable, merged by field.
 
-A conflict is accepted in the specification itself, ``<!-- zerorepo: accept NAME: why -->``, or its check is turned off there
-(``off NAME``). Knows nothing of models or of building.
+A conflict is accepted in the specification itself, ``<!-- zerorepo: accept NAME "words of it": why -->`` (the words may be left out
+where NAME finds just one), or its check is turned off there (``off NAME``). Knows nothing of models or of building.
 """
 
 from __future__ import annotations
@@ -48,7 +48,12 @@ class Conflict(Value):
 
     def __str__(self) -> str:
         places = f"line{'s' if len(self.lines) > 1 else ''} {', '.join(map(str, self.lines))}: " if self.lines else ""
-        return f"{places}{'; '.join(self.messages)} [{', '.join(self.checks)}]"
+        return f"{places}{self.said}"
+
+    @property
+    def said(self) -> str:
+        """What it says, without its lines."""
+        return f"{'; '.join(self.messages)} [{', '.join(self.checks)}]"
 
 
 _Found = Iterable[tuple[str, Sequence[int]]]
@@ -139,7 +144,8 @@ def _contradictions(text: str) -> _Found:
                 denies = bool(match[2]) or (match[3] or "").lower() == "never"
                 core = re.sub(r"\W+", " ", f"{sentence[: match.start()]} {sentence[match.end() :]}").strip().casefold()
                 (negative if denies else positive).setdefault(core, line.number)
-    for core in positive.keys() & negative.keys():
+    # In the order of the text: that of a set differs from run to run.
+    for core in (each for each in positive if each in negative):
         if len(core.split()) > 1:
             yield f"`{core}` is demanded and forbidden", sorted({positive[core], negative[core]})
 
@@ -161,6 +167,26 @@ def _duplicates(text: str) -> _Found:
     for what, found in (("heading", headings), ("component", spec_text.components(text))):
         for name in repeated(mention.word for mention in found):
             yield f"the {what} `{name}` stands twice", [mention.line for mention in found if mention.word == name]
+
+
+def _endpoints_twice(text: str) -> _Found:
+    found = spec_text.defined_endpoints(text)
+    for name in repeated(mention.word for mention in found):
+        yield f"the endpoint `{name}` stands twice", [mention.line for mention in found if mention.word == name]
+
+
+def _functions_twice(text: str) -> _Found:
+    found: dict[str, list[Mention]] = {}
+    for mention in spec_text.defined_functions(text):
+        name = re.sub(r"^(?:async )?(?:def )?", "", mention.word).partition("(")[0]
+        found.setdefault(name, []).append(mention)
+    for name, same in found.items():
+        signatures = list(dict.fromkeys(mention.word for mention in same))
+        if len(signatures) > 1:
+            said = " and ".join(f"`{each}`" for each in signatures)
+            yield f"the function `{name}` is given {len(signatures)} signatures: {said}", _lines(same)
+        elif len(same) > 1:
+            yield f"the function `{signatures[0]}` stands twice", _lines(same)
 
 
 def _unknown_components(text: str) -> _Found:
@@ -195,6 +221,8 @@ CHECKS = {
         Check(name="contradiction", severity=Severity.ERROR, fields=("constraints",), find=_contradictions),
         Check(name="opposites", severity=Severity.WARNING, fields=("constraints", "wording"), find=_opposites),
         Check(name="duplicate_name", severity=Severity.WARNING, fields=("names",), find=_duplicates),
+        Check(name="duplicate_function", severity=Severity.WARNING, fields=("functions",), find=_functions_twice),
+        Check(name="duplicate_endpoint", severity=Severity.WARNING, fields=("api_endpoints",), find=_endpoints_twice),
         Check(
             name="unknown_component",
             severity=Severity.ERROR,
@@ -216,22 +244,63 @@ def find_conflicts(text: str, without: Collection[str] = ()) -> list[Conflict]:
     """
     said = spec_text.directives(text)
     off = {*without, *(name for each in said if each.verb == "off" for name in each.checks)}
-    reasons = {name: each.reason or "accepted" for each in said if each.verb == "accept" for name in each.checks}
-    found = [_directive(each) for each in said]
+    found = [each for each in map(_directive, said) if each is not None]
     for check in CHECKS.values():
         if check.name not in off:
-            found += [
+            mine = [
                 Conflict(
                     severity=check.severity,
                     fields=check.fields,
                     checks=(check.name,),
                     messages=(message,),
                     lines=tuple(lines),
-                    accepted=reasons.get(check.name, ""),
                 )
                 for message, lines in check.find(text)
             ]
-    return merge_conflicts(each for each in found if each is not None)
+            found += accept(mine, check.name, text)
+    return merge_conflicts(found)
+
+
+def accept(found: Sequence[Conflict], check: str, text: str) -> list[Conflict]:
+    """What a check has found, with the reasons for which the specification keeps it.
+
+    Words mean what they stand in, be it the message or one of the lines. Words that nothing is said of, and no words where there
+    is a choice, are an ERROR themselves.
+    """
+    lines = text.split("\n")
+    about = [_flat(" ".join([*each.messages, *(lines[number - 1] for number in each.lines)])) for each in found]
+    reasons = dict[int, str]()
+    wrong = []
+    for each in spec_text.directives(text):
+        if each.verb != "accept" or check not in each.checks:
+            continue
+        if not each.words and len(found) > 1:
+            listed = "; ".join(f"{one.messages[0]} (line {', '.join(map(str, one.lines))})" for one in found)
+            message = (
+                f"`accept {check}` may mean {len(found)} conflicts: {listed}; "
+                f'say which by words of it, once for each: accept {check} "words": why'
+            )
+            wrong.append((message, each.line))
+            continue
+        for number in range(len(found)) if not each.words else ():
+            reasons[number] = each.reason or "accepted"
+        for words in each.words:
+            meant = [number for number, words_of in enumerate(about) if _flat(words) in words_of]
+            if not meant:
+                wrong.append((f"`accept {check}`: no conflict of that check speaks of `{words}`", each.line))
+            reasons.update((number, each.reason or "accepted") for number in meant)
+    kept = [each.model_copy(update={"accepted": reasons.get(number, "")}) for number, each in enumerate(found)]
+    return [*kept, *(_wrong_directive(message, line) for message, line in wrong)]
+
+
+def _flat(text: str) -> str:
+    return " ".join(re.sub(r"[*`]", "", text).split()).casefold()
+
+
+def _wrong_directive(message: str, line: int) -> Conflict:
+    return Conflict(
+        severity=Severity.ERROR, fields=("directives",), checks=("directive",), messages=(message,), lines=(line,)
+    )
 
 
 def _directive(each: spec_text.Directive) -> Conflict | None:
@@ -243,9 +312,7 @@ def _directive(each: spec_text.Directive) -> Conflict | None:
     else:
         hint = did_you_mean(unknown[0], CHECKS) if unknown else None
         message = f"there is no check `{unknown[0]}`{f'; {hint}' if hint else ''}"
-    return Conflict(
-        severity=Severity.ERROR, fields=("directives",), checks=("directive",), messages=(message,), lines=(each.line,)
-    )
+    return _wrong_directive(message, each.line)
 
 
 def merge_conflicts(conflicts: Iterable[Conflict]) -> list[Conflict]:
@@ -271,4 +338,4 @@ def merge_conflicts(conflicts: Iterable[Conflict]) -> list[Conflict]:
     return sorted(merged.values(), key=lambda each: (bool(each.accepted), _RANK[each.severity], each.fields))
 
 
-__all__ = ["CHECKS", "MODEL", "Check", "Conflict", "Severity", "find_conflicts", "merge_conflicts"]
+__all__ = ["CHECKS", "MODEL", "Check", "Conflict", "Severity", "accept", "find_conflicts", "merge_conflicts"]

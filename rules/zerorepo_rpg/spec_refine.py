@@ -50,7 +50,7 @@ def add(text: str, statement: str, section: str = "") -> tuple[str, Refinement]:
     words = " ".join(statement.split())
     if not words:
         raise UsageError("There is nothing to add")
-    if _flat(words) in _flat(text):
+    if _flat(words).rstrip(".") in _sentences(text):
         raise UsageError(f"The specification says so already: {words}")
     sections = split_sections(text)
     if section:
@@ -76,6 +76,15 @@ def add(text: str, statement: str, section: str = "") -> tuple[str, Refinement]:
     new = [f"{marker} {words}"] if in_list else ["", f"{marker} {words}"]
     rest = lines[end:] if any(line.strip() for line in lines[end:]) or following else [""]
     return "\n".join([*lines[:end], *new, *rest]), Refinement(action="add", text=words, section=chosen.id)
+
+
+def _sentences(text: str) -> set[str]:
+    """What the text says, as whole list items, paragraphs and sentences: a part of one may well be said by itself."""
+    found: set[str] = set()
+    for block in re.split(r"\n\s*\n|\n(?=\s*(?:[-*+]|\d+[.)])\s|\s{0,3}#)", text):
+        plain = " ".join(re.sub(r"^\s*(?:[-*+]|\d+[.)])\s+", "", block).split())
+        found |= {_flat(each).rstrip(".") for each in (plain, *re.split(r"(?<=[.!?])\s+", plain))}
+    return found
 
 
 def remove(text: str, wanted: str, spec: RepositorySpec) -> tuple[str, Refinement]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from zerorepo.target import Provider
 from zerorepo.values import Value
 from zerorepo_rpg import spec_text
-from zerorepo_rpg.spec_conflicts import CHECKS, MODEL, Conflict, Severity, merge_conflicts
+from zerorepo_rpg.spec_conflicts import CHECKS, MODEL, Conflict, Severity, accept, merge_conflicts
 
 FIELDS = tuple(sorted({field for check in CHECKS.values() for field in check.fields} | {"requirements"}))
 """What a conflict may concern: the words of the rules, so that conflicts of both kinds merge."""
@@ -94,21 +94,19 @@ def suggestion_problems(answer: ModelSuggestions, text: str) -> list[str]:
 
 def conflicts_of(answer: ModelConflicts, text: str) -> tuple[Conflict, ...]:
     """The conflicts of an answer, accepted where the specification accepts or turns off the check ``model``."""
-    said = [each for each in spec_text.directives(text) if MODEL in each.checks]
-    if any(each.verb == "off" for each in said):
+    if any(each.verb == "off" and MODEL in each.checks for each in spec_text.directives(text)):
         return ()
-    accepted = next((each.reason or "accepted" for each in said if each.verb == "accept"), "")
-    return tuple(
+    found = [
         Conflict(
             severity=each.severity,
             fields=tuple(sorted(set(each.fields))),
             checks=(MODEL,),
             messages=(each.message.strip().rstrip("."),),
             lines=tuple(sorted({line_of(text, quote) for quote in each.quotes} - {0})),
-            accepted=accepted,
         )
         for each in answer.conflicts
-    )
+    ]
+    return tuple(accept(found, MODEL, text))
 
 
 def together(by_rule: Iterable[Conflict], by_model: Iterable[Conflict]) -> list[Conflict]:

@@ -103,10 +103,12 @@ class Flow(Value):
 
 
 class Directive(Value):
-    """``<!-- zerorepo: accept jvm_framework: it is a wrapper -->``: ``verb`` accept or off, the checks, the reason."""
+    """``<!-- zerorepo: accept contradiction "works offline": once a day -->``: ``verb`` accept or off, the checks, words of what is
+    meant among what these find, the reason."""
 
     verb: str
     checks: tuple[str, ...]
+    words: tuple[str, ...] = ()
     reason: str = ""
     line: int = 0
 
@@ -118,7 +120,9 @@ class Line(NamedTuple):
     text: str
 
 
-_DIRECTIVE = re.compile(r"[ \t]*<!--\s*zerorepo:\s*(\w+)\s+([\w, ]+?)\s*(?::\s*(.*?))?\s*-->[ \t]*$")
+_DIRECTIVE = re.compile(
+    r"[ \t]*<!--\s*zerorepo:\s*(\w+)\s+([\w, ]+?)((?:\s+\"[^\"]+\")*)\s*(?::\s*(.*?))?\s*-->[ \t]*$"
+)
 _ANY_DIRECTIVE = re.compile(r"[ \t]*<!--\s*zerorepo:.*$")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _NO = re.compile(r"\b(?:no|not|without|never|instead of|unlike|neither|nor|than|n't)\b[^.;:,]{0,40}$", re.IGNORECASE)
@@ -128,6 +132,7 @@ _FLOW = re.compile(
     r"^\s*(?:[-*+]\s+)?`?([A-Za-z][\w -]{0,40}?)`?\s*(?:->|→)\s*`?([A-Za-z][\w -]{0,40}?)`?\s*(?::\s*(.+))?$"
 )
 _COMPONENT = re.compile(r"\s{0,3}[-*+]\s+[`*]*([A-Za-z][\w -]{0,40}?)[`*]*\s*(?::|—|–|-\s|$)")
+_DEFINED = re.compile(r"\s*(?:[-*+]|\d+[.)])\s+\**`((?:async )?(?:def )?[A-Za-z_][\w.]*\([^`]*)`")
 _PATH = re.compile(r"`([\w./-]+/[\w.-]+\.\w{1,5}|[\w-]+\.(?:py|toml|md|json|yaml|yml|cfg|ini))`")
 
 
@@ -146,9 +151,9 @@ def directives(text: str) -> list[Directive]:
             match = _DIRECTIVE.match(line)
             names = re.split(r"[,\s]+", match[2].strip()) if match else []
             verb = match[1] if match else line.strip()
-            found.append(
-                Directive(verb=verb, checks=tuple(names), reason=(match[3] or "") if match else "", line=number)
-            )
+            words = re.findall(r'"([^"]+)"', match[3]) if match else []
+            reason = (match[4] or "") if match else ""
+            found.append(Directive(verb=verb, checks=tuple(names), words=tuple(words), reason=reason, line=number))
     return found
 
 
@@ -221,6 +226,26 @@ def endpoints(text: str) -> list[Endpoint]:
     return list(found.values())
 
 
+def defined_endpoints(text: str) -> list[Mention]:
+    """Endpoints that a list item or a row of a table begins with; names of parameters do not count."""
+    found = []
+    for line in prose(text):
+        head = re.match(r"\s*(?:[-*+]|\d+[.)]|\|)\s*[`*]*", line.text)
+        if head and (endpoint := _ENDPOINT.match(line.text, head.end())):
+            path = re.sub(r"\{[^}]*\}|<[^>]*>|:\w+", "{}", endpoint[2].rstrip("."))
+            found.append(Mention(word=f"{endpoint[1]} {path}", line=line.number))
+    return found
+
+
+def defined_functions(text: str) -> list[Mention]:
+    """Calls that a list item begins with: ```read(text, strict=False)```, as the specification's word for a function."""
+    found = []
+    for line in prose(text):
+        if match := _DEFINED.match(line.text):
+            found.append(Mention(word=" ".join(match[1].split()), line=line.number))
+    return found
+
+
 def flows(text: str) -> list[Flow]:
     """Lines such as ``reader -> parser: rows``."""
     return [
@@ -254,6 +279,8 @@ __all__ = [
     "Line",
     "Mention",
     "components",
+    "defined_endpoints",
+    "defined_functions",
     "directives",
     "endpoints",
     "file_recommendations",

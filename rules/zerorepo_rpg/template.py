@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 LOCK = "zerorepo.lock"
 
 
-def from_code(code: Path, workspace: Path, say: Callable[[str], None]) -> dict[str, str]:
+class Say(Protocol):
+    """How what is found is told; ``left_out`` is of what is not taken in."""
+
+    def __call__(self, text: str) -> None:
+        """Tell."""
+
+    def left_out(self, text: str) -> None:
+        """Tell, and have the exit code say it."""
+
+
+def from_code(code: Path, workspace: Path, say: Say) -> dict[str, str]:
     """The lock with the graph of existing code in it; the plan that it holds is kept. UsageError for a lock that is wrong."""
     from zerorepo_rpg.lock import Lock, parse_lock, render
     from zerorepo_rpg.scan import scan
@@ -18,12 +28,14 @@ def from_code(code: Path, workspace: Path, say: Callable[[str], None]) -> dict[s
     path = workspace / LOCK
     lock = parse_lock(path.read_text("utf-8"), LOCK) if path.exists() else Lock()
     for text in found.unread:
-        say(f"not read: {text}")
+        say.left_out(f"not read: {text}")
     cycles = found.import_cycles()
     for cycle in cycles[:5]:
         say(f"these files import each other: {' -> '.join((*cycle, cycle[0]))}")
     if len(cycles) > 5:
         say(f"and {len(cycles) - 5} more groups of files that import each other")
+    if found.unread:
+        say(f"{len(found.unread):,} of {found.files:,} files could not be read; the rest is taken in")
     say(f"{found.files:,} files: {len(found.graph.nodes):,} nodes, {len(found.graph.edges):,} edges")
     return {LOCK: render(lock.model_copy(update={"existing": found.graph}))}
 

@@ -1,16 +1,19 @@
-"""From each section of the specification to the code: its requirements, the features that serve them, the nodes that are these.
+"""From each section of the specification to the code: its requirements, the features that serve them, the nodes that are these;
+and from each limit to what meets it.
 
 Pure; a requirement is known again by its words, since ids may come from another reading of the text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from zerorepo.values import Value
+from zerorepo_rpg.limit_rules import known_limits
+from zerorepo_rpg.limits import limits_of
 from zerorepo_rpg.lock import Lock
 from zerorepo_rpg.problem import Problem
-from zerorepo_rpg.spec_model import RepositorySpec, Requirement
+from zerorepo_rpg.spec_model import Priority, RepositorySpec, Requirement
 
 
 class TracedFeature(Value):
@@ -29,11 +32,31 @@ class TracedRequirement(Value):
     features: tuple[TracedFeature, ...] = ()
 
 
+class TracedLimit(Value):
+    """A limit of the specification as it is now, and what meets it. ``planned`` is False when the lock does not account for it."""
+
+    id: str
+    text: str
+    kind: str
+    priority: Priority
+    rules: tuple[str, ...] = ()
+    features: tuple[TracedFeature, ...] = ()
+    library: bool = False
+    planned: bool = True
+    why: str = ""
+
+    @property
+    def met(self) -> bool:
+        """Whether anything meets it."""
+        return bool(self.rules or self.features or self.library)
+
+
 class Trace(Value):
-    """``requirements`` in the order of the text; ``unasked``: features that no requirement asks for any more."""
+    """``requirements`` in the order of the text; ``unasked``: features that no requirement asks for any more; ``limits`` by id."""
 
     requirements: tuple[TracedRequirement, ...] = ()
     unasked: tuple[TracedFeature, ...] = ()
+    limits: tuple[TracedLimit, ...] = ()
 
     def problems(self) -> Iterator[Problem]:
         """What the plan and the specification do not have in common."""
@@ -44,11 +67,23 @@ class Trace(Value):
         for feature in self.unasked:
             message = "no requirement of the specification asks for this feature"
             yield Problem(check="feature_requirement", message=message, where=feature.id)
+        for limit in self.limits:
+            if not limit.planned:
+                message = f"the plan does not say what meets the limit `{limit.id}` ({limit.text})"
+                yield Problem(check="limit_met", message=message, where=limit.id)
+            elif not limit.met and limit.priority is Priority.MUST:
+                message = f"nothing meets the limit `{limit.id}`, which must be met ({limit.text})"
+                yield Problem(check="limit_met", message=message, where=limit.id)
 
 
 def key(requirement: Requirement) -> str:
     """The words of a requirement, without what a reading of the text may drop."""
-    return " ".join(requirement.text.replace("*", "").split()).casefold().rstrip(".")
+    return flat(requirement.text).rstrip(".")
+
+
+def flat(text: str) -> str:
+    """Words alone: without emphasis, the breaks of lines, and case."""
+    return " ".join(text.replace("*", "").split()).casefold()
 
 
 def trace(spec: RepositorySpec, lock: Lock) -> Trace:
@@ -75,7 +110,25 @@ def trace(spec: RepositorySpec, lock: Lock) -> Trace:
             for each in spec.requirements
         ),
         unasked=tuple(traced[feature.id] for feature in features if not present & set(feature.requirements)),
+        limits=tuple(_limits(spec, lock, traced)),
     )
 
 
-__all__ = ["Trace", "TracedFeature", "TracedRequirement", "key", "trace"]
+def _limits(spec: RepositorySpec, lock: Lock, traced: Mapping[str, TracedFeature]) -> Iterator[TracedLimit]:
+    accounts = {limit.id: limit for limit in known_limits(spec, lock.limits).all()}
+    for limit in sorted(limits_of(spec), key=lambda each: each.id):
+        account = accounts.get(limit.id)
+        yield TracedLimit(
+            id=limit.id,
+            text=limit.text,
+            kind=limit.kind,
+            priority=limit.priority,
+            rules=account.rules if account else (),
+            features=tuple(traced[name] for name in account.features if name in traced) if account else (),
+            library=account.library if account else False,
+            planned=account is not None,
+            why=account.why if account else "",
+        )
+
+
+__all__ = ["Trace", "TracedFeature", "TracedLimit", "TracedRequirement", "flat", "key", "trace"]

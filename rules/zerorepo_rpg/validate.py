@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
 from zerorepo_rpg import digraph
+from zerorepo_rpg.degrees import degrees, is_abstract
 from zerorepo_rpg.interface_checks import (
     check_interface,
     check_module_interfaces,
@@ -33,6 +34,7 @@ from zerorepo_rpg.plan_model import (
 from zerorepo_rpg.problem import Problem, messages, near, repeated
 from zerorepo_rpg.python_names import import_names
 from zerorepo_rpg.spec_model import RepositorySpec
+from zerorepo_rpg.type_checks import flow_type_problems
 
 SMALL = 6
 """With fewer features than this, one or two modules are enough."""
@@ -58,12 +60,12 @@ def check_features(value: FeatureSet, spec: RepositorySpec) -> list[Problem]:
         for name in feature.requirements:
             if name not in known:
                 message = f"names the requirement `{name}`, which does not exist{near(name, known)}"
-                found.append(Problem(check="feature_requirement", message=message, where=feature.id))
+                found.append(Problem(check="feature_requirement", message=message, where=feature.id, unknown=name))
     served = {name for feature in value.features for name in feature.requirements}
     for requirement in spec.requirements:
         if requirement.id not in served:
             message = f"no feature serves the requirement `{requirement.id}` ({requirement.text})"
-            found.append(Problem(check="requirement_feature", message=message, where=requirement.id))
+            found.append(Problem(check="requirement_feature", message=message, where=requirement.id, missing=True))
     return found
 
 
@@ -74,7 +76,7 @@ def check_modules(value: ModuleSet, features: FeatureSet) -> list[Problem]:
     low, high = (1, MODULES[1]) if wanted < SMALL else (MODULES[0], MODULES[1] if wanted <= LARGE else wanted)
     if not low <= count <= high:
         message = f"there are {count} modules for {wanted} features; make it {low} to {high}"
-        found.append(Problem(check="module_count", message=message))
+        found.append(Problem(check="module_count", message=message, missing=True))
     known = {feature.id for feature in features.features}
     home: dict[str, list[str]] = {feature.id: [] for feature in features.features}
     for module in value.modules:
@@ -86,12 +88,12 @@ def check_modules(value: ModuleSet, features: FeatureSet) -> list[Problem]:
                 home[name].append(module.id)
             else:
                 message = f"names the feature `{name}`, which does not exist{near(name, known)}"
-                found.append(Problem(check="feature_module", message=message, where=module.id))
+                found.append(Problem(check="feature_module", message=message, where=module.id, unknown=name))
     for name, modules in home.items():
         if len(modules) != 1:
             where = f"is in {' and '.join(f'`{module}`' for module in modules)}" if modules else "is in no module"
             message = f"the feature `{name}` {where}; put it into exactly one"
-            found.append(Problem(check="feature_module", message=message, where=name))
+            found.append(Problem(check="feature_module", message=message, where=name, missing=not modules))
     return found + list(_flow_problems(value))
 
 
@@ -114,7 +116,7 @@ def _flow_problems(value: ModuleSet) -> Iterator[Problem]:
         for end, name in (("source", flow.source), ("target", flow.target)):
             if name not in known:
                 message = f"the flow's {end} `{name}` is no module{near(name, known)}"
-                yield Problem(check="flow_ends", message=message, where=where)
+                yield Problem(check="flow_ends", message=message, where=where, unknown=name)
         if flow.source == flow.target:
             yield Problem(check="flow_ends", message="a flow from a module to itself; remove it", where=where)
         if identifier_problem(flow.data_name):
@@ -123,6 +125,7 @@ def _flow_problems(value: ModuleSet) -> Iterator[Problem]:
         if not flow.data_type.strip():
             message = f"the flow of `{flow.data_name}` has no `data_type`; write its Python type"
             yield Problem(check="flow_data", message=message, where=where)
+        yield from flow_type_problems(flow)
     for again in repeated(f"{flow.source} -> {flow.target} ({flow.data_name})" for flow in value.flows):
         yield Problem(check="flow_data", message="this flow is written twice", where=again)
     needs = {target: [s for s in sources if s != target] for target, sources in value.needs().items()}
@@ -137,7 +140,7 @@ def _flow_problems(value: ModuleSet) -> Iterator[Problem]:
         joined = {name for flow in value.flows for name in (flow.source, flow.target) if flow.source != flow.target}
         for name in sorted(known - joined):
             message = f"no data flows into or out of the module `{name}`; add a flow, or merge it into another module"
-            yield Problem(check="flow_isolated", message=message, where=name)
+            yield Problem(check="flow_isolated", message=message, where=name, missing=True)
 
 
 def check_layout(
@@ -232,12 +235,12 @@ def _feature_files(files: Sequence[FilePlan], features: Iterable[str]) -> Iterat
                 home[name].append(file.path)
             else:
                 message = f"names `{name}`, which is no feature of module `{file.module}`{near(name, home)}"
-                yield Problem(check="feature_file", message=message, where=file.path)
+                yield Problem(check="feature_file", message=message, where=file.path, unknown=name)
     for name, paths in home.items():
         if len(paths) != 1:
             where = f"is in {' and '.join(f'`{path}`' for path in paths)}" if paths else "is in no file"
             message = f"the feature `{name}` {where}; put it into exactly one"
-            yield Problem(check="feature_file", message=message, where=name)
+            yield Problem(check="feature_file", message=message, where=name, missing=not paths)
 
 
 def check_base_classes(value: BaseClasses, features: FeatureSet, package_name: str) -> list[Problem]:
@@ -253,7 +256,7 @@ def check_base_classes(value: BaseClasses, features: FeatureSet, package_name: s
         for user in base.users:
             if user not in known:
                 message = f"names the user `{user}`, which is no feature{near(user, known)}"
-                found.append(Problem(check="base_class_users", message=message, where=base.id))
+                found.append(Problem(check="base_class_users", message=message, where=base.id, unknown=user))
         for used in base.uses:
             if used not in ids:
                 message = f"`uses` names `{used}`; a base class may use only other base classes"
@@ -280,7 +283,7 @@ def validate_plan(plan: Plan, spec: RepositorySpec, existing: Collection[str] = 
     for file in plan.layout.files:
         if file.module not in known:
             message = f"belongs to `{file.module}`, which is no module{near(file.module, known)}"
-            found.append(Problem(check="file_module", message=message, where=file.path))
+            found.append(Problem(check="file_module", message=message, where=file.path, unknown=file.module))
     for module in plan.modules.modules:
         files = tuple(file for file in plan.layout.files if file.module == module.id)
         layout = FileLayout(package_name=plan.layout.package_name, files=files)
@@ -305,11 +308,13 @@ def _check_interfaces(plan: Plan, spec: RepositorySpec) -> list[Problem]:
     given = {each.module for each in plan.interfaces}
     for name in modules:
         if name not in given:
-            found.append(Problem(check="feature_interface", message="the module has no interfaces", where=name))
+            found.append(
+                Problem(check="feature_interface", message="the module has no interfaces", where=name, missing=True)
+            )
     for each in plan.interfaces:
         if each.module not in modules:
             message = f"interfaces are given for `{each.module}`, which is no module{near(each.module, modules)}"
-            found.append(Problem(check="module", message=message, where=each.module))
+            found.append(Problem(check="module", message=message, where=each.module, unknown=each.module))
             continue
         others = [node for node in nodes if node not in each.interfaces]
         found += check_module_interfaces(each, modules[each.module], plan.layout, others)
@@ -317,7 +322,7 @@ def _check_interfaces(plan: Plan, spec: RepositorySpec) -> list[Problem]:
     found += check_file_sizes(nodes)
     found += _flow_directions(plan, nodes)
     found += _shadowed_submodules(plan, nodes)
-    found += _base_classes_used(plan, nodes)
+    found += _base_classes_used(plan)
     return found + list(_undeclared_imports(nodes, spec))
 
 
@@ -349,12 +354,18 @@ def _shadowed_submodules(plan: Plan, nodes: Sequence[NodeInterface]) -> Iterator
             yield Problem(check="exported_names", message=message, where=node.id)
 
 
-def _base_classes_used(plan: Plan, nodes: Sequence[NodeInterface]) -> Iterator[Problem]:
+def _base_classes_used(plan: Plan) -> Iterator[Problem]:
+    """At least two concrete users each, by degree: nodes that use it, or that inherit from it when it is abstract."""
+    found = degrees(plan)
     for base in plan.base_classes.classes:
-        users = sorted(node.id for node in nodes if base.id in node.uses)
-        if len(users) < 2:
-            listed = f"only `{users[0]}` uses" if users else "no node uses"
+        degree = found[base.id]
+        if len(degree.users) < 2:
+            listed = f"only `{degree.users[0]}` uses" if degree.users else "no node uses"
             message = f"{listed} this base class; at least two must name it in `uses`, or it goes"
+            yield Problem(check="base_class_users", message=message, where=base.id)
+        elif is_abstract(base.interface()) and len(degree.heirs) < 2:
+            listed = f"only `{degree.heirs[0]}` inherits" if degree.heirs else "no node inherits"
+            message = f"{listed} from this abstract class, {len(degree.users)} use it; at least two must, or it is no base class"
             yield Problem(check="base_class_users", message=message, where=base.id)
 
 

@@ -118,7 +118,7 @@ ATTACKS = (*_ESCAPES, MEMORY_ATTACK, RESIDUE_ATTACK)
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class Withstood:
     """What came of it: attack to an empty text when it was stopped, or to what it reached."""
 
     attacks: Mapping[str, str]
@@ -155,7 +155,7 @@ class _Bench:
         return self
 
 
-async def prove(tier: Tier, site: Path) -> Proof:
+async def prove(tier: Tier, site: Path) -> Withstood:
     """Attack a tier that works. EnvironmentFailure when it does not work after all or answers nonsense."""
     bench = _Bench(tier, site)
     try:
@@ -184,7 +184,7 @@ async def prove(tier: Tier, site: Path) -> Proof:
             attacks[RESIDUE_ATTACK] = (
                 "" if left.report.passed and looked.report.passed else looked.report.output or "left"
             )
-            return Proof(attacks)
+            return Withstood(attacks)
     except TimeoutError:
         raise EnvironmentFailure(f"The sandbox `{tier.name}` did not answer within {_LIMIT_S:.0f} s") from None
     finally:

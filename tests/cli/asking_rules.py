@@ -6,7 +6,7 @@ from zerorepo.label import Label
 from zerorepo.plugins import RuleSet
 from zerorepo.rule import Attrs, RuleContext, rule
 from zerorepo.target import Outputs, TestReport
-from zerorepo_llm.action import AskModel, Message
+from zerorepo_llm.action import AskByGist, AskModel, Message
 from zerorepo_llm.fence import fence
 from zerorepo_llm.settings import LLMSettings, model_of
 from zerorepo_sandbox.isolation import isolation, test_environment, test_limits
@@ -48,6 +48,17 @@ async def asked_after(ctx: RuleContext[AskedAfterAttrs]) -> None:
     await ctx.run(AskModel(model="openai/gpt-4o", messages=(message,), max_tokens=50, purpose="say more"))
 
 
+@rule("asked_by_gist", attrs=AskedAttrs)
+async def asked_by_gist(ctx: RuleContext[AskedAttrs]) -> None:
+    """Ask, and write the answer; another text of the file is no reason to ask again."""
+    text = ctx.read(await ctx.source(ctx.attrs.about)).decode()
+    messages, gist = (
+        (Message(role="user", content=fence(each, "subject")),) for each in (text, f"{len(text.split())} words")
+    )
+    action = AskByGist(model="openai/gpt-4o", messages=messages, gist=gist, max_tokens=50, purpose="say something")
+    ctx.output(f"{ctx.label.name}.txt", (await ctx.run(action)).text.encode())
+
+
 class TriedAttrs(Attrs):
     """``tests`` is a source file."""
 
@@ -71,5 +82,6 @@ async def tried(ctx: RuleContext[TriedAttrs]) -> TestReport:
 
 
 RULE_SET = RuleSet(
-    name="asking_rules", rules={name: f"asking_rules:{name}" for name in ("asked", "asked_after", "tried")}
+    name="asking_rules",
+    rules={name: f"asking_rules:{name}" for name in ("asked", "asked_after", "asked_by_gist", "tried")},
 )

@@ -110,6 +110,24 @@ def test_what_is_recorded_is_known_for_that(ws: Command) -> None:
     assert ws("prompt", "//:asked", "--json", *replay).json()["questions"][0]["answer"] == "a word"
 
 
+def test_a_question_that_goes_by_its_gist_is_shown_as_it_is_sent_and_as_it_was_answered(
+    ws: Command, server: FakeOpenAI
+) -> None:
+    toml = (ws.root / "zerorepo.toml").read_text()
+    ws.write("zerorepo.toml", f'{toml}\n[[target]]\nname = "hushed"\nrule = "asked_by_gist"\nabout = "subject.txt"\n')
+    (question,) = ws("prompt", "//:hushed", "--json").json()["questions"]
+    assert "birds and bees" in question["messages"][0]["content"]
+    assert ws("build", "//:hushed").code == 0
+    assert server.seen == [{"model": question["model"], "messages": question["messages"]}]
+    assert (ws.root / ".zerorepo" / "answers" / f"{question['key']}.json").is_file()
+    ws.write("subject.txt", "cats and dogs")
+    assert ws("build", "//:hushed").code == 0
+    assert len(server.seen) == 1
+    (answered,) = ws("prompt", "//:hushed", "--answered", "--json").json()["questions"]
+    assert (answered["key"], answered["messages"]) == (question["key"], question["messages"])
+    assert question["key"][:12] in ws("prompt", "//:hushed").out
+
+
 def test_a_target_that_waits_names_what_would_be_asked_first(ws: Command) -> None:
     answer = ws("prompt", "//:after")
     assert answer.code == 0

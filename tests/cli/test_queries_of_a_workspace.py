@@ -347,3 +347,67 @@ def test_a_reader_that_has_seen_enough_is_no_error(ws: Command) -> None:
     process.stdout.read(10)
     process.stdout.close()
     assert process.wait(60) == 0
+
+
+def test_the_expression_may_come_from_a_file_or_from_standard_input(ws: Command) -> None:
+    many = "set(" + "\n".join(["//:low //:high"] * 20_000) + ")"  # more than the system takes as an argument
+    ws.write("asked.txt", many)
+    assert labels(ws, "//:low + //:high") == ws("query", "--query-file", "asked.txt", "--order", "no").out.split()
+    assert ws("query", "--query_file=-", stdin="deps(//:low,\n 1)").out.split() == ["//:low", "//:a.txt"]
+    wrong = ws("query", "--query-file", "-", stdin="//:low +\n //:hig")
+    assert (wrong.code, wrong.err.splitlines()[1:3]) == (7, ["   //:hig", "   ^"])
+    for arguments in (
+        (),
+        ("//...", "--query-file", "asked.txt"),
+        ("--query-file", "nosuch.txt"),
+        ("--query-file", "."),
+    ):
+        assert ws("query", *arguments).code == 2
+
+
+def test_options_may_be_spelt_as_bazel_spells_them(ws: Command) -> None:
+    answer = ws("query", "//:low + //nosuch:x", "--keep_going", "--order_output=auto", "--universe_scope=//...")
+    assert (answer.code, answer.out) == (3, "//:low\n")
+    assert (
+        ws("build", "//:low", "//nosuch:x", "--keep_going").code
+        == ws("build", "//:low", "//nosuch:x", "--keep-going").code
+    )
+
+
+@pytest.mark.parametrize("output", ["label", "json"])
+def test_an_answer_that_cannot_be_written_is_an_error_of_the_surroundings(ws: Command, output: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            ws.argv("query", "//...", "-o", output),
+            cwd=ws.root,
+            env=ws.env,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr.splitlines()[-2]) == (
+        1,
+        "ERROR: Cannot write the answer: No space left on device",
+    )
+
+
+def test_a_long_list_of_what_is_unknown_is_cut(tmp_path: Path) -> None:
+    targets = '[[target]]\nname = "made"\nrule = "cat"\nsrcs = ["plan.txt"]\n'
+    targets += "".join(f'[[target]]\nname = "plan{i}"\nrule = "planned"\nplan = ":made"\n' for i in range(9))
+    note = Command(tmp_path / "ws", targets, {"plan.txt": "one a.txt\n"})("query", "//:made").err
+    assert "//:plan4 and 4 more declare targets" in note
+    assert "`zerorepo build //...` makes them known" in note
+
+
+def test_explaining_a_file_says_what_makes_or_reads_it(ws: Command) -> None:
+    ws.write(
+        "zerorepo.toml",
+        (ws.root / "zerorepo.toml").read_text()
+        + '[[target]]\nname = "w"\nrule = "cat"\nsrcs = ["a.txt"]\nout = "w.txt"\n',
+    )
+    assert ws("build", "//...").code == 0
+    source = ws("explain", "//:a.txt")
+    assert (source.code, "owner_of(" in source.err) == (2, True)
+    made = ws("explain", "//:w.txt")
+    assert (made.code, "is made by `//:w`" in made.err, made.out.startswith("//:w: hit")) == (0, True, True)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,21 +16,6 @@ pytestmark = pytest.mark.sandbox
 
 WORDS, TESTS = "tinytext/words/core.py", "tests/words/test_split_words.py"
 USERS_OF_SPLIT_WORDS = ["//paths:page_path.code", "//slugs:make_slug.code", "//words:split_words.code"]
-
-
-@pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tinytext]:
-    """The library, built once from nothing; tests copy it before they change it."""
-    made = Tinytext(tmp_path_factory.mktemp("first") / "ws")
-    built = made.build()
-    assert built.code is ExitCode.OK, built.failures
-    yield made
-
-
-@pytest.fixture
-def copy(first: Tinytext, tmp_path: Path) -> Tinytext:
-    """The built library in a folder that a test may change, with a model that was asked nothing yet."""
-    return first.copy(tmp_path / "copy")
 
 
 def edit(tiny: Tinytext, path: str, old: str, new: str) -> None:

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from e2e.scripted_library import Tinytext
+from e2e.scripted_library import Built, Tinytext
 from zerorepo.errors import ExitCode
 from zerorepo_rpg.commit_message import commit_message
+from zerorepo_rpg.commit_steps import commit_steps
 
 IDENTITY = {f"GIT_{who}_{what}": "t@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-
-
-@pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tinytext]:
-    """The library, built once from nothing; tests copy it before they change it."""
-    made = Tinytext(tmp_path_factory.mktemp("first") / "ws")
-    assert made.build().code is ExitCode.OK
-    yield made
-
-
-@pytest.fixture
-def copy(first: Tinytext, tmp_path: Path) -> Tinytext:
-    """The built library in a folder that a test may change."""
-    return first.copy(tmp_path / "copy")
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -104,6 +91,129 @@ def test_what_is_not_built_is_not_committed(copy: Tinytext) -> None:
     assert "is not up to date" in commit(copy, code=2)
     assert not (copy.out / ".git").exists()
     assert "is no `repository`" in commit(copy, "//:tinytex", code=2)
+
+
+# --- a commit for each node
+
+
+def subjects(folder: Path) -> list[str]:
+    """Of all commits, oldest first."""
+    return git(folder, "log", "--reverse", "--format=%s").splitlines()
+
+
+def assert_each_commit_works(folder: Path, place: Path) -> None:
+    """The package of each commit can be imported, and the tests that are there pass."""
+    for commit_id in git(folder, "log", "--reverse", "--format=%H").split():
+        git(folder, "worktree", "add", "--quiet", "--detach", str(place), commit_id)
+        plain = {**os.environ, "PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "1"}
+        for words in (["-c", "import tinytext"], ["-m", "pytest", "-q", "-p", "no:cacheprovider"]):
+            done = subprocess.run(
+                [sys.executable, *words], cwd=place, capture_output=True, text=True, check=False, env=plain
+            )
+            assert done.returncode == 0, f"{words} at {commit_id}: {done.stdout}{done.stderr}"
+        git(folder, "worktree", "remove", "--force", str(place))
+
+
+@pytest.mark.sandbox
+def test_nodes_are_committed_one_by_one_each_after_what_it_uses(
+    copy: Tinytext, built_library: tuple[Tinytext, Built], tmp_path: Path
+) -> None:
+    said = commit(copy, "--per", "node")
+    assert subjects(copy.out) == [
+        "feat(words): add initials, split_words",  # they share a file
+        "feat(slugs): add make_slug",
+        "feat(paths): add page_path",
+        "build: set up the project",
+    ]
+    assert len(said.splitlines()) == 4
+    assert git(copy.out, "log", "--format=%B").count("ZeroRepo-Target: //:tinytext") == 4
+    assert git(copy.out, "status", "--short") == ""
+    whole = built_library[0].copy(tmp_path / "whole")
+    commit(whole)
+    assert git(copy.out, "rev-parse", "HEAD^{tree}") == git(whole.out, "rev-parse", "HEAD^{tree}")
+    second = set(git(copy.out, "show", "--format=", "--name-only", "HEAD~2").splitlines())
+    assert {"tinytext/slugs/core.py", "tests/slugs/test_make_slug.py", "tinytext/__init__.py"} <= second
+    assert "README.md" not in second
+    assert_each_commit_works(copy.out, tmp_path / "place")
+    assert commit(copy, "--per", "node") == "nothing to commit\n"
+
+
+@pytest.mark.sandbox
+def test_a_changed_interface_is_committed_with_what_uses_it_and_other_nodes_apart(
+    copy: Tinytext, tmp_path: Path
+) -> None:
+    commit(copy)
+    signature = 'def make_slug(text: str, separator: str = "-") -> str'
+    copy.library.sketch("make_slug", signature=signature, body="return separator.join(split_words(text)).lower()")
+    copy.edit_interface("slugs/make_slug", signature=signature)
+    copy.library.sketch("page_path", body='return "/" + section + "/" + make_slug(title)')
+    copy.library.sketch("initials", body='return "".join([word[:1] for word in text.split()])')
+    copy.edit_interface("words/initials", docstring="The first letters of all words.")
+    built = copy.build()
+    assert built.code is ExitCode.OK, built.failures
+    commit(copy, "--per", "node")
+    found = subjects(copy.out)[1:]
+    assert found[:2] == ["fix(words): rework initials, split_words", "feat(slugs)!: change the interface of make_slug"]
+    assert all(each.startswith(("docs:", "build:")) for each in found[2:])
+    files = git(copy.out, "show", "--format=", "--name-only", f"HEAD~{len(found) - 2}").splitlines()
+    assert {"tinytext/slugs/core.py", "tinytext/paths/core.py"} <= set(files)
+    assert git(copy.out, "status", "--short") == ""
+    assert_each_commit_works(copy.out, tmp_path / "place")
+
+
+@pytest.mark.sandbox
+def test_a_removed_node_goes_in_a_commit_of_its_own_and_edited_files_stay_out(copy: Tinytext, tmp_path: Path) -> None:
+    commit(copy, "--per", "node")
+    (copy.out / "README.md").write_text("mine\n")
+    copy.edit_spec(
+        "- `page_path(section, title)` returns a slash, the section, a slash and the slug of the title.\n", ""
+    )
+    copy.edit_spec("## Paths\n", "")
+    assert copy.build().code is ExitCode.OK
+    before = len(subjects(copy.out))
+    said = commit(copy, "--per", "node")
+    assert "left out README.md, which is edited" in said
+    assert subjects(copy.out)[before] == "feat(paths)!: remove page_path"
+    assert git(copy.out, "status", "--short") == " M README.md\n"
+    assert "page_path" not in git(copy.out, "show", "HEAD:tinytext/__init__.py")
+    assert_each_commit_works(copy.out, tmp_path / "place")
+
+
+@pytest.mark.sandbox
+def test_one_message_does_not_fit_several_commits(copy: Tinytext) -> None:
+    assert "--message is for one commit" in commit(copy, "--per", "node", "-m", "mine", code=2)
+    assert not (copy.out / ".git").exists()
+
+
+def two_files(signature: str = "()", uses: str = "b/y") -> str:
+    return json.dumps(
+        {
+            "nodes": [
+                {"id": "a/x", "name": "x", "level": "FEATURE", "signature": "()", "file_path": "p/a.py"},
+                {"id": "b/y", "name": "y", "level": "FEATURE", "signature": signature, "file_path": "p/b.py"},
+                {"id": "b/z", "name": "z", "level": "FEATURE", "signature": "()", "file_path": "p/b.py"},
+            ],
+            "edges": [{"type": "INVOCATION", "source": "a/x", "target": uses}],
+        }
+    )
+
+
+def test_files_go_after_what_they_need_and_together_where_a_promise_changed() -> None:
+    changed = ["p/a.py", "p/b.py", "tests/a/test_x.py", "docs/rpg.json"]
+    apart = commit_steps(two_files(), two_files(), changed, {})
+    assert [step.paths for step in apart] == [("p/b.py",), ("p/a.py", "tests/a/test_x.py"), ("docs/rpg.json",)]
+    together = commit_steps(two_files(), two_files("(n)"), changed, {})
+    assert [step.paths for step in together] == [("p/a.py", "p/b.py", "tests/a/test_x.py"), ("docs/rpg.json",)]
+    # Another interface in the file of what is used does not concern the user.
+    other = commit_steps(two_files(uses="b/z"), two_files("(n)", uses="b/z"), changed, {})
+    assert [step.paths for step in other] == [step.paths for step in apart]
+
+
+def test_files_that_need_each_other_go_together() -> None:
+    graph = json.loads(two_files())
+    graph["edges"].append({"type": "INVOCATION", "source": "b/z", "target": "a/x"})
+    steps = commit_steps(None, json.dumps(graph), ["p/a.py", "p/b.py"], {})
+    assert [step.paths for step in steps] == [("p/a.py", "p/b.py")]
 
 
 GRAPH = '{"nodes": [{"id": "a/x", "level": "FEATURE", "signature": "%s", "file_path": "p/a.py"}%s]}'

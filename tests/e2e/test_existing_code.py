@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from e2e.scripted_library import Tinytext, fresh, shown
+from zerorepo.cli.init_cmd import Telling
 from zerorepo.errors import ExitCode
+from zerorepo_rpg.existing import code_digest
 from zerorepo_rpg.lock import parse_lock
 from zerorepo_rpg.template import from_code
 
@@ -60,7 +62,7 @@ def on_top_of(root: Path, lender: Path, words: str = WORDS) -> Tinytext:
 
 def scan(tiny: Tinytext) -> None:
     """As ``zerorepo init . --from src`` does."""
-    for name, text in from_code(tiny.root / "src", tiny.root, lambda said: None).items():
+    for name, text in from_code(tiny.root / "src", tiny.root, Telling()).items():
         (tiny.root / name).write_text(text)
 
 
@@ -123,6 +125,28 @@ def test_code_that_changed_since_it_was_scanned_is_told_and_scanning_again_mends
     assert built.code is ExitCode.OK, built.failures
     assert built.asked == []
     assert "!= ''" in built.node("words/split_words").source.replace('"', "'")
+
+
+def test_a_change_in_a_private_helper_is_a_change_of_the_code_that_it_helps(tmp_path: Path, lender: Path) -> None:
+    helped = WORDS.replace("if word]", "if _kept(word)]") + "\n\ndef _kept(word: str) -> bool:\n    return bool(word)\n"
+    tiny = on_top_of(tmp_path / "ws", lender, helped)
+    assert tiny.build("//words:split_words").code is ExitCode.OK
+    file = tiny.root / "src/tinytext/words/core.py"
+    file.write_text(helped.replace("return bool(word)", "return word != ''"))
+    built = tiny.build("//words:split_words")
+    assert built.code is ExitCode.BUILD_FAILED and "scan the code again" in built.failures
+    # What is neither taken with it nor private may change.
+    file.write_text(helped.replace("string.capwords(text)", "text.title()"))
+    assert tiny.build("//words:split_words").code is ExitCode.OK
+
+
+def test_a_change_in_a_method_is_a_change_of_its_class() -> None:
+    before = {"Table": "a", "Table.rows": "b", "Other.rows": "c", "_helper": "d"}
+    digest = code_digest(before, "Table")
+    assert code_digest({**before, "Table.rows": "x"}, "Table") != digest
+    assert code_digest({**before, "Table.more": "x"}, "Table") != digest
+    assert code_digest({**before, "_helper": "x"}, "Table") != digest
+    assert code_digest({**before, "Other.rows": "x", "Tables": "y"}, "Table") == digest
 
 
 def test_existing_code_that_needs_code_outside_the_plan_says_so(tmp_path: Path, lender: Path) -> None:

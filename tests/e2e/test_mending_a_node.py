@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,19 +31,10 @@ DIAGNOSE = "diagnose page_path, round 1"
 MEND = "mend page_path, round 1"
 
 
-@pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Tinytext, Built]]:
-    """The library, built once from nothing; tests copy it before they change it."""
-    made = Tinytext(tmp_path_factory.mktemp("first") / "ws")
-    built = made.build()
-    assert built.code is ExitCode.OK, built.failures
-    yield made, built
-
-
 @pytest.fixture
-def bad(first: tuple[Tinytext, Built], tmp_path: Path) -> Tinytext:
+def bad(built_library: tuple[Tinytext, Built], tmp_path: Path) -> Tinytext:
     """A copy in which ``page_path`` is asked for again, and answered with code that forgets the slug."""
-    copy = paths_reworded(first[0].copy(tmp_path / "copy"))
+    copy = paths_reworded(built_library[0].copy(tmp_path / "copy"))
     copy.library.say("write page_path", written_badly(copy.library))
     return copy
 
@@ -204,9 +194,9 @@ def test_repairs_that_cannot_be_used_end_the_mending(bad: Tinytext) -> None:
 
 
 def test_wrong_tests_are_mended_and_a_repair_that_asserts_or_covers_less_is_refused(
-    first: tuple[Tinytext, Built], tmp_path: Path
+    built_library: tuple[Tinytext, Built], tmp_path: Path
 ) -> None:
-    copy = paths_reworded(first[0].copy(tmp_path / "copy"))
+    copy = paths_reworded(built_library[0].copy(tmp_path / "copy"))
     library = copy.library
     library.sketch(
         "page_path", body='if not section:\n    return make_slug(title)\nreturn f"/{section}/{make_slug(title)}"'
@@ -237,8 +227,8 @@ def test_wrong_tests_are_mended_and_a_repair_that_asserts_or_covers_less_is_refu
     assert again not in built.asked
 
 
-def test_tests_that_cover_less_are_refused_and_told_why(first: tuple[Tinytext, Built], tmp_path: Path) -> None:
-    copy = paths_reworded(first[0].copy(tmp_path / "copy"))
+def test_tests_that_cover_less_are_refused_and_told_why(built_library: tuple[Tinytext, Built], tmp_path: Path) -> None:
+    copy = paths_reworded(built_library[0].copy(tmp_path / "copy"))
     library = copy.library
     library.sketch(
         "page_path", body='if not section:\n    return make_slug(title)\nreturn f"/{section}/{make_slug(title)}"'
@@ -260,7 +250,7 @@ def test_tests_that_cover_less_are_refused_and_told_why(first: tuple[Tinytext, B
     assert "page_path('', 'B') == 'b'" in (copy.out / "tests/paths/test_page_path.py").read_text().replace('"', "'")
 
 
-def test_mending_ends_after_max_repairs(first: tuple[Tinytext, Built], tmp_path: Path) -> None:
+def test_mending_ends_after_max_repairs(built_library: tuple[Tinytext, Built], tmp_path: Path) -> None:
     library = ScriptedLibrary()
     library.say("write page_path", written_badly(library))
     used = library.sketches["make_slug"].import_line
@@ -268,7 +258,7 @@ def test_mending_ends_after_max_repairs(first: tuple[Tinytext, Built], tmp_path:
         library.always_say(f"diagnose page_path, round {number}", diagnosis("implementation"))
         still_bad = replace(library.sketch("page_path"), body=f'return f"/{{section}}/{{title}}{number}"')
         library.say(f"mend page_path, round {number}", replaced(still_bad.code([used]), "page_path"))
-    tiny = fresh(tmp_path / "ws", first[0].root / ".zerorepo", library, max_repairs=2)
+    tiny = fresh(tmp_path / "ws", built_library[0].root / ".zerorepo", library, max_repairs=2)
     built = tiny.build()
     assert built.code is ExitCode.TESTS_FAILED, built.failures
     mending = [purpose for purpose in built.asked if purpose.startswith(("diagnose", "mend"))]
@@ -324,8 +314,8 @@ def test_an_interface_found_wrong_is_corrected_in_the_lock_and_the_next_build_wr
     assert (last.asked, last.run.actions, last.run.ran) == ([], [], [])
 
 
-def test_a_corrected_signature_asks_its_users_again(first: tuple[Tinytext, Built], tmp_path: Path) -> None:
-    copy = first[0].copy(tmp_path / "copy")
+def test_a_corrected_signature_asks_its_users_again(built_library: tuple[Tinytext, Built], tmp_path: Path) -> None:
+    copy = built_library[0].copy(tmp_path / "copy")
     library = copy.library
     copy.edit_interface("slugs/make_slug", docstring="A slug, in lower and in upper case.")
     bad_code = replace(library.sketch("make_slug"), body='return " ".join(split_words(text))')
@@ -357,17 +347,21 @@ def test_locked_refuses_to_correct_the_plan_and_asks_for_no_correction(bad: Tiny
 # --- flaky
 
 
-def test_a_test_that_passes_in_some_orders_only_is_flaky_and_never_passed(
-    first: tuple[Tinytext, Built], tmp_path: Path
+@pytest.mark.parametrize(("first_only", "outcome"), [("test_two", Outcome.FLAKY), ("test_one", Outcome.FAILED)])
+def test_what_passes_in_some_orders_only_never_passed_and_is_flaky_unless_most_runs_fail(
+    copy: Tinytext, first_only: str, outcome: Outcome
 ) -> None:
-    copy = paths_reworded(first[0].copy(tmp_path / "copy"))
-    library = copy.library
+    """Run as they stand, and four times the other way round (so say the seeds): ``first_only`` passes when it runs first."""
+    library = paths_reworded(copy).library
     line = library.sketch("page_path").import_line
-    one = 'def test_one() -> None:\n    SEEN.append(page_path("a", "B"))\n    assert SEEN == ["/a/b"]'
-    two = 'def test_two() -> None:\n    SEEN.append(page_path("c", "D"))\n    assert SEEN[-1] == "/c/d"'
+    tests = []
+    for name, letters in (("test_one", "ab"), ("test_two", "cd")):
+        path = f"/{letters[0]}/{letters[1]}"
+        claim = f'SEEN == ["{path}"]' if name == first_only else f'SEEN[-1] == "{path}"'
+        call = f'SEEN.append(page_path("{letters[0]}", "{letters[1].upper()}"))'
+        tests += ["", "", f"def {name}() -> None:", f"    {call}", f"    assert {claim}"]
     library.say(
-        "write the tests of page_path",
-        python("import time", line, "", "SEEN: list[str] = []", "", "", one, "", "", two),
+        "write the tests of page_path", python("import time", line, "", "SEEN: list[str] = []", "", "", *tests[2:])
     )
     library.always_say(DIAGNOSE, diagnosis("tests", "The tests share a list."))
     library.always_say("mend the tests of page_path, round 1", "no")
@@ -376,21 +370,19 @@ def test_a_test_that_passes_in_some_orders_only_is_flaky_and_never_passed(
     report = report_of(built)
     assert not report.passed
     outcomes = {case.name.rpartition("::")[2]: case.outcome for case in report.cases}
-    assert outcomes["test_two"] is Outcome.PASSED
-    assert outcomes["test_one"] in (Outcome.FLAKY, Outcome.FAILED)
-    runs = [
-        label for mnemonic, label in built.run.actions if (mnemonic, label) == ("RunTests", "//paths:page_path.code")
-    ]
-    assert len(runs) >= 5
+    other = {"test_one": "test_two", "test_two": "test_one"}[first_only]
+    assert outcomes == {first_only: outcome, other: Outcome.PASSED}
+    runs = [at for at in built.run.actions if at == ("RunTests", "//paths:page_path.code")]
+    assert len(runs) == 5
 
 
 # --- tests that prove nothing
 
 
 def test_tests_that_pass_without_the_code_are_asked_again_and_single_ones_are_told(
-    first: tuple[Tinytext, Built], tmp_path: Path
+    built_library: tuple[Tinytext, Built], tmp_path: Path
 ) -> None:
-    copy = paths_reworded(first[0].copy(tmp_path / "copy"))
+    copy = paths_reworded(built_library[0].copy(tmp_path / "copy"))
     library = copy.library
     empty = replace(library.sketch("page_path"), checks="assert callable(page_path)")
     both = library.sketch("page_path").tests().removesuffix("```")

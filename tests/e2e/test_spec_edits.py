@@ -95,7 +95,9 @@ def test_a_reworded_requirement_whose_id_changes_asks_no_more(tiny: Tinytext, be
     assert_unchanged(before, built, *NODES[:3])
 
 
-def test_a_reworded_requirement_of_a_used_node_asks_for_its_direct_users_too(tiny: Tinytext, before: Built) -> None:
+def test_a_reworded_requirement_of_a_used_node_asks_for_it_and_for_none_of_its_users(
+    tiny: Tinytext, before: Built
+) -> None:
     tiny.edit_spec("in order, separated by white space", "in their order, separated by white space")
     built = tiny.build()
     assert built.code is ExitCode.OK, built.failures
@@ -104,9 +106,10 @@ def test_a_reworded_requirement_of_a_used_node_asks_for_its_direct_users_too(tin
             "parse the section words",
             "change the features",
             "change the interfaces of words",
-            *written("split_words", "make_slug"),
+            *written("split_words"),
         ]
     )
+    assert {"//slugs:make_slug.code", "//paths:page_path.code"} <= set(built.tested)
     assert_unchanged(before, built, "words/initials")
 
 
@@ -216,8 +219,7 @@ def test_a_changed_body_is_tested_with_all_that_uses_it_and_asks_for_none_of_it(
     tiny.library.sketch("split_words", body="return [word for word in text.split() if word]")
     built = tiny.build()
     assert built.code is ExitCode.OK, built.failures
-    # The direct user is shown the docstring; what uses that one in turn is not, and is only tested again.
-    assert sorted(built.asked) == sorted(written("split_words", "make_slug"))
+    assert sorted(built.asked) == sorted(written("split_words"))
     assert built.tested == [
         "//:tinytext.suite",
         "//paths:page_path.code",
@@ -232,10 +234,9 @@ def test_a_body_that_comes_out_the_same_tests_nobody_again(tiny: Tinytext, befor
     source = before.node("words/split_words").source
     tiny.edit_interface("words/split_words", docstring="The words of a text.")
     tiny.library.say("write split_words", f"```python\n{source}```")
-    tiny.library.say("write make_slug", f"```python\n{before.node('slugs/make_slug').source}```")
     built = tiny.build()
     assert built.code is ExitCode.OK, built.failures
-    assert sorted(built.asked) == sorted(written("split_words", "make_slug"))
+    assert sorted(built.asked) == sorted(written("split_words"))
     assert built.tested == []
     assert "//paths:page_path" not in built.run.ran
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_query import Model, below, expressions, models, naive
 
-from zerorepo.query import GraphBuilder, evaluate_query, expand_patterns, run_query, unparse
+from zerorepo.query import GraphBuilder, QueryGraph, evaluate_query, expand_patterns, run_query, unparse
 from zerorepo.query.formats import FORMATS
+from zerorepo.query.reach import MOST_BITS, WALKED_QUERIES
 from zerorepo.query.stored import pack, unpack
 from zerorepo.query.syntax import Expression
 
@@ -15,8 +18,9 @@ from zerorepo.query.syntax import Expression
 @settings(max_examples=400, deadline=None)
 @given(models(), expressions)
 def test_every_expression_gives_the_set_that_the_definitions_give(model: Model, expression: Expression) -> None:
-    answer = evaluate_query(unparse(expression), model.graph())
-    assert set(answer.labels) == naive(model, expression, {})
+    graph, expected = model.graph(), naive(model, expression, {})
+    for _ in range(WALKED_QUERIES + 2):
+        assert set(evaluate_query(unparse(expression), graph).labels) == expected
 
 
 @settings(max_examples=100, deadline=None)
@@ -122,22 +126,20 @@ def suites(draw: st.DrawFn) -> tuple[dict[str, set[str]], dict[str, tuple[list[s
 
 @settings(max_examples=200, deadline=None)
 @given(suites())
-def test_a_suite_is_its_tests_that_have_every_tag_and_none_that_it_excludes(
+def test_a_suite_is_its_own_tests_filtered_by_its_tags_and_the_tests_of_its_suites(
     case: tuple[dict[str, set[str]], dict[str, tuple[list[str], list[str]]]],
 ) -> None:
     tests, listed = case
 
     def meant(suite: str, within: frozenset[str]) -> set[str]:
         members, words = listed[suite]
-        found: set[str] = set()
-        for member in members:
-            if member in tests:
-                found.add(member)
-            elif member not in within:
-                found |= meant(member, within | {member})
         wanted = {word.lstrip("+") for word in words if word[0] != "-"}
         unwanted = {word[1:] for word in words if word[0] == "-"}
-        return {x for x in found if wanted <= tests[x] | {"medium"} and not unwanted & (tests[x] | {"medium"})}
+        direct = {x for x in members if x in tests}
+        nested = {x for member in members if member not in {*tests, *within} for x in meant(member, within | {member})}
+        return {
+            x for x in direct if wanted <= tests[x] | {"medium"} and not unwanted & (tests[x] | {"medium"})
+        } | nested
 
     builder = GraphBuilder()
     for label, tags in tests.items():
@@ -180,3 +182,25 @@ def test_an_attribute_called_outs_that_holds_labels_is_a_dependency_and_what_a_t
     assert answer("deps(//:x)") == {"//:x", "//:y"}
     assert answer("rdeps(//..., //:y)") == {"//:x", "//:y"}
     assert answer("labels(outs, //:x)") == {"//:y", "//:x.txt"}
+
+
+def test_an_index_of_a_large_graph_answers_as_the_walk_did() -> None:
+    choose, size = random.Random(5), MOST_BITS + 100
+    builder = GraphBuilder()
+    for i in range(size):
+        builder.add_target(f"//p{i % 7}:t{i}", "lib", [f"//p{j % 7}:t{j}" for j in choose.sample(range(i), min(i, 2))])
+    graph = builder.freeze()
+    questions = (
+        f"deps(//p{(size - 1) % 7}:t{size - 1})",
+        "rdeps(//..., //p3:t10)",
+        "rdeps(//p5:all, //p3:t10)",
+        "allpaths(//p0/..., //p3:t10)",
+        "rdeps(//p6:t13, //p3:t10)",
+    )
+    walked = [
+        evaluate_query(question, QueryGraph(graph.labels, graph.infos, graph.forward, graph.packages)).nodes
+        for question in questions
+    ]
+    assert all(map(len, walked[:4]))
+    for _ in range(WALKED_QUERIES + 1):
+        assert [evaluate_query(question, graph).nodes for question in questions] == walked

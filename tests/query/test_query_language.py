@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -36,6 +37,7 @@ def graph() -> QueryGraph:
     builder.add_target("//lib:base", "lib", srcs=["//lib:gen.py"])
     builder.add_target("//lib:maker", "genrule", outs=["//lib:gen.py"], tool_deps=["//lib:tool"])
     builder.add_target("//lib:tool", "bin")
+    builder.add_package("lib", build_file="//lib:BUILD.toml")
     builder.add_target("//lib/sub:dir/x", "lib", attrs=lambda: {"size": "large", "flaky": True, "env": {"A": "1"}})
     return builder.freeze()
 
@@ -65,9 +67,27 @@ def test_no_text_makes_a_traceback(graph: QueryGraph, text: str) -> None:
         assert bool(result.messages) == (result.exit_code != 0)
 
 
-@pytest.mark.parametrize("text", ["(" * 5000, "deps(" * 5000, "let x = " * 5000, "(" * 99 + "//..." + ")" * 99])
-def test_deep_nesting_is_an_error_and_no_overflow(graph: QueryGraph, text: str) -> None:
-    assert run_query(text, graph).exit_code == (0 if "..." in text else 2)
+@pytest.mark.parametrize("text", ["(" * 5000, "deps(" * 5000, "let x = " * 5000, "(" * 1001 + "//..." + ")" * 1001])
+def test_deeper_nesting_than_anybody_writes_is_an_error_and_no_overflow(graph: QueryGraph, text: str) -> None:
+    before = sys.getrecursionlimit()
+    result = run_query(text, graph)
+    assert result.exit_code == 2
+    assert len(max(result.messages[0].splitlines(), key=len)) < 120
+    assert sys.getrecursionlimit() == before
+
+
+@pytest.mark.parametrize("start", ["(", "deps(", "let x = //... in (", "some(siblings("])
+def test_nesting_as_a_program_may_write_it_is_answered(graph: QueryGraph, start: str) -> None:
+    levels = 990 // start.count("(") // (1 + start.count("let"))
+    text = start * levels + "//app:app" + ")" * start.count("(") * levels
+    assert run_query(text, graph).exit_code == 0
+
+
+def test_the_place_in_a_long_expression_is_shown_without_the_rest(graph: QueryGraph) -> None:
+    text = " + ".join(["//app:app"] * 3000 + ["//app:ap"] + ["//app:app"] * 3000)
+    _message, line, caret, *_ = run_query(text, graph).messages[0].splitlines()
+    assert len(line) < 110
+    assert line[caret.index("^") :].startswith("//app:ap +")
 
 
 def test_a_sum_of_ten_thousand_terms_is_answered(graph: QueryGraph) -> None:
@@ -90,6 +110,11 @@ def test_operators_have_one_precedence_and_associate_to_the_left() -> None:
         ("//a 'b", 4, "never closed"),
         ("//... - -//a/...", 8, "not `-//a/...`"),
         ("//a:b=c", 5, "quotes"),
+        ("//a:b%c", 5, 'as in "//a:b%c"'),
+        ("'-//app:app'", 0, "may not begin with `-`"),
+        ("//app:app + *x", 12, "may not begin with `*`"),
+        ("set(//a '-b')", 8, "may not begin"),
+        ("//app:app\x1b[31m", 9, "unexpected `\\x1b[31m`"),
         ("let x //a in $x", 6, "`=`"),
         ("deps(union)", 5, "keyword"),
         ("", 0, "empty"),
@@ -115,7 +140,8 @@ def test_a_syntax_error_says_where_and_what_to_do(graph: QueryGraph, text: str, 
         ("kind('(', //...)", 0, "regular expression"),
         ("let abc = //... in $abd", 19, "`abc`"),
         ("some(set())", 0, "empty set"),
-        ("'-//app:app'", 0, "minus"),
+        ("let 1x = //... in //app:app", 0, "no name"),
+        ("%", 0, "no package"),
         ("@repo//app:app", 0, "external"),
         ("tests(///app)", 6, "Bad label"),
     ],
@@ -146,6 +172,14 @@ def test_keep_going_answers_the_rest_and_says_what_it_left_out(graph: QueryGraph
         ("sub/...:*", "lib", ["//lib/sub:dir/x"]),
         ("app/main.py", "", ["//app:main.py"]),
         ("@//lib:tool", "app", ["//lib:tool"]),
+        ("@@//lib:tool", "app", ["//lib:tool"]),
+        ("./tool", "lib", ["//lib:tool"]),
+        ("sub//../tool", "lib", ["//lib:tool"]),
+        ("../app", "lib", ["//app:app"]),
+        ("//lib/BUILD.toml", "", ["//lib:BUILD.toml"]),
+        ("lib/BUILD.toml", "", ["//lib:BUILD.toml"]),
+        ("let x = tool in set($x //app)", "lib", ["//app:app", "//lib:tool"]),
+        ("let x = //app in let x = $x + :tool in $x", "lib", ["//app:app", "//lib:tool"]),
     ],
 )
 def test_a_pattern_is_read_relative_to_the_package_it_is_typed_in(
@@ -233,6 +267,16 @@ def test_a_chain_of_five_thousand_targets_is_written_in_every_format(output: str
     if output == "tree":
         names = [line.split("//p:")[1] for line in result.text.splitlines()]
         assert {name for name in names if " " not in name} == {f"t{i}" for i in range(5000)}
+
+
+def test_marked_up_text_has_no_bare_control_character() -> None:
+    builder = GraphBuilder()
+    builder.add_target("//a:x", "lib", attrs={"text": 'a\x1b[31m\0\x7f\r\n\t<"\\', "words": ["\x01"]})
+    graph = builder.freeze()
+    xml, build = (run_query("//a:x", graph, output=output).text for output in ("xml", "build"))
+    assert 'value="a&#27;[31m\ufffd&#127;&#13;&#10;&#9;&lt;&quot;\\"' in xml
+    assert 'text = "a\\x1b[31m\\x00\\x7f\\r\\n\\t<\\"\\\\"' in build
+    assert all(char.isprintable() or char in "\n\ufffd" for char in xml + build)
 
 
 def test_an_open_call_says_what_may_follow() -> None:

@@ -59,6 +59,10 @@ def test_every_check_can_be_turned_off_and_accepted_in_the_text(name: str) -> No
 It uses React, Django and Micronaut on Android, serverless with a daemon. It is stateless and keeps state.
 - The cache must be old.
 - The cache must not be old.
+- `GET /links/{slug}` shows one.
+- `GET /links/{name}` follows one.
+- `read(text)` reads.
+- `read(text, strict)` reads, too.
 ## Components
 - a
 - a
@@ -100,3 +104,72 @@ def test_merging_is_by_field_keeps_the_worst_and_is_idempotent(found: list[Confl
         ]
         assert rank.index(into.severity) <= rank.index(each.severity)
         assert set(each.messages) <= set(into.messages) and set(each.lines) <= set(into.lines)
+
+
+TWO = """\
+# A thing
+
+- It must work offline.
+- It must not work offline.
+- Rows must be sorted.
+- Rows must not be sorted.
+"""
+
+
+def stops(text: str) -> list[str]:
+    return [str(each) for each in find_conflicts(text) if each.stops]
+
+
+def test_one_of_several_conflicts_is_accepted_by_words_of_it_and_the_others_stay() -> None:
+    (both,) = stops(TWO)
+    assert "offline" in both and "sorted" in both
+    (left,) = stops(TWO + '<!-- zerorepo: accept contradiction "must work offline": two modes -->\n')
+    assert "sorted" in left and "offline" not in left
+    assert (
+        stops(
+            TWO + '<!-- zerorepo: accept contradiction "work offline": two modes -->\n'
+            '<!-- zerorepo: accept contradiction "Rows must": two lists -->\n'
+        )
+        == []
+    )
+    assert stops(TWO + '<!-- zerorepo: accept contradiction "offline" "sorted": as meant -->\n') == []
+
+
+def test_accepting_without_words_where_there_is_a_choice_says_how_to_say_which() -> None:
+    found = stops(TWO + "<!-- zerorepo: accept contradiction: as meant -->\n")
+    (how,) = [each for each in found if "[directive]" in each]
+    assert how.startswith("line 7: ") and 'accept contradiction "words": why' in how and "(line 3, 4)" in how
+    assert any("[contradiction]" in each for each in found), "and nothing is accepted"
+
+
+def test_words_that_nothing_is_said_of_are_an_error() -> None:
+    found = stops(TWO + '<!-- zerorepo: accept contradiction "online": as meant -->\n')
+    assert any("no conflict of that check speaks of `online`" in each for each in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("- `read(text)` reads.\n- `read(text, strict=False)` reads.\n", "the function `read` is given 2 signatures"),
+        ("- `read(text)` reads.\n\n## More\n\n- `read(text)` reads again.\n", "the function `read(text)` stands twice"),
+        ("- `GET /a/{id}` is one.\n- `GET /a/<name>` is another.\n", "the endpoint `GET /a/{}` stands twice"),
+        ("| GET /a | one |\n| GET /a | other |\n", "the endpoint `GET /a` stands twice"),
+    ],
+)
+def test_functions_and_endpoints_that_are_given_twice(text: str, said: str) -> None:
+    (found,) = find_conflicts(f"# A thing\n\n{text}")
+    assert said in found.messages[0] and found.severity is Severity.WARNING and len(found.lines) == 2
+
+
+def test_a_function_or_an_endpoint_that_is_only_mentioned_again_is_no_duplicate() -> None:
+    text = (
+        "# A thing\n\n- `read(text)` reads.\n- What `read(text, 1)` gives is sorted.\n"
+        "- `GET /a` and `POST /a`.\n- After `GET /a`, rest.\n"
+    )
+    assert find_conflicts(text) == []
+
+
+def test_conflicts_are_told_in_the_order_of_the_text_in_every_process() -> None:
+    text = "# A thing\n\n" + "".join(f"- It must be {word}.\n- It must not be {word}.\n" for word in "zyxwvutsrq")
+    (found,) = find_conflicts(text)
+    assert [message[7] for message in found.messages] == list("zyxwvutsrq")

@@ -157,7 +157,7 @@ def test_errors_say_where(text: str, line: int, message: str, hint: str | None) 
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("schema = 4\n", "schema 4"), ("", "does not say"), ("schema = '1'", "does not say"), ("schema = 0\n", "too old")],
+    [("schema = 5\n", "schema 5"), ("", "does not say"), ("schema = '1'", "does not say"), ("schema = 0\n", "too old")],
 )
 def test_schema_versions_that_cannot_be_read_are_refused(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from zerorepo_rpg import assemble
 from zerorepo_rpg.assemble import closure_files, imports_work, package_files, test_files, test_path
 from zerorepo_rpg.merge import Part, detect_import_cycles, merge_file
 from zerorepo_rpg.project import license_of, project_files
@@ -60,6 +61,22 @@ def test_the_whole_package_works_and_exports_everything(tmp_path: Path) -> None:
 
 def test_the_same_bytes_whatever_the_order_of_the_input() -> None:
     assert package_files(plan(), BODIES) == package_files(plan(), dict(reversed(BODIES.items())))
+
+
+def test_a_package_is_put_together_once_for_all_who_ask_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, pack = [], assemble._packed
+    monkeypatch.setattr(assemble, "_last", [])
+    monkeypatch.setattr(assemble, "_packed", lambda *given: made.append(given) or pack(*given))
+    bodies = dict(BODIES)
+    first = package_files(plan(), bodies)
+    first["more.py"] = ""  # whoever asked may change what it got
+    assert package_files(plan(), bodies) == {path: text for path, text in first.items() if path != "more.py"}
+    assert len(made) == 1
+    name = next(iter(bodies))
+    bodies[name] += "\n_MORE = 1\n"
+    assert "_MORE" in "".join(package_files(plan(), bodies).values())
+    assert len(made) == 2
+    assert "Other." in "".join(package_files(plan(), bodies, description="Other.").values())
 
 
 def test_a_node_alone_needs_only_what_it_uses(tmp_path: Path) -> None:

@@ -14,8 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from zerorepo_rpg.degrees import candidates
 from zerorepo_rpg.plan_model import DataFlow, FileLayout, FilePlan, ModulePlan, ModuleSet, NodeInterface, Plan
 from zerorepo_rpg.skeleton import skeleton, stub_source
+from zerorepo_rpg.type_checks import plan_notes
 from zerorepo_rpg.validate import check_interface, check_layout, check_modules, messages, path_problems, validate_plan
 
 from .sample import FEATURES, plan, spec
@@ -54,6 +56,14 @@ BREAKS: list[tuple[str, Callable[[Data], None], str]] = [
     ("flow_isolated", lambda d: d["modules"]["flows"].pop(0), "no data flows into or out of the module `counting`"),
     ("flow_data", lambda d: d["modules"]["flows"][0].update(data_name="the words"), "by an identifier"),
     ("flow_data", lambda d: d["modules"]["flows"][0].update(data_type=""), "no `data_type`"),
+    ("flow_data", lambda d: d["modules"]["flows"][0].update(data_type="a list of words"), "no annotation"),
+    ("flow_data", lambda d: d["modules"]["flows"][0].update(data_type="print(1)"), "no annotation"),
+    ("raises", lambda d: node(d, 1, 0).update(raises=["ValeError: when it is empty"]), "did you mean `ValueError`"),
+    ("raises", lambda d: node(d, 1, 0).update(raises=["slugify: never"]), "`slugify`, which is no exception"),
+    ("raises", lambda d: node(d, 1, 0).update(raises=["int: never"]), "`int`, which is no exception"),
+    ("raises", lambda d: node(d, 1, 0).update(raises=["SlugTable: never"]), "it must inherit from one"),
+    ("raises", lambda d: node(d, 1, 0).update(raises=["requests.HTTPError: when the net is down"]), "neither standard library nor in `imports`"),
+    ("base_class_users", lambda d: d["base_classes"]["classes"][0].update(signature="class TextError(ABC):\n    @abstractmethod\n    def why(self) -> str: ..."), "no node inherits from this abstract class"),
     ("uses_follow_flow", lambda d: node(d, 0, 0).update(uses=["words/split_words", "slug/slugify"]), "no data flows from module `slug` to `counting`"),
     ("feature_file", lambda d: d["layout"]["files"][1].update(features=["make-slug"]), "`unique-slug` is in no file"),
     ("file_paths", lambda d: d["layout"]["files"][0].update(path="textkit/../x.py"), "no plain relative path"),
@@ -178,3 +188,43 @@ def test_the_skeleton_of_the_whole_package_passes_mypy(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), "-p", "textkit"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["ValueError: when it is empty", "ValueError", "TextError (of shared): always", "json.JSONDecodeError: when it is no JSON",
+     "`TypeError` when it is no text", "HTTPError: from an import"],
+)  # fmt: skip
+def test_exceptions_that_a_node_may_raise(text: str) -> None:
+    data = plan().model_dump(mode="json")
+    node(data, 1, 0).update(raises=[text], imports=["from urllib.error import HTTPError"])
+    assert validate_plan(Plan.model_validate(data), spec()) == []
+    assert plan_notes(Plan.model_validate(data)) == []
+
+
+def test_what_may_be_meant_otherwise_is_a_note_and_stops_nothing() -> None:
+    data = plan().model_dump(mode="json")
+    node(data, 1, 0).update(raises=["It raises nothing at all."])
+    data["modules"]["flows"][0].update(data_type="list[SlugTabel]")
+    made = Plan.model_validate(data)
+    assert validate_plan(made, spec()) == []
+    first, second = map(str, plan_notes(made))
+    assert "names `SlugTabel`" in first and "did you mean `SlugTable`" in first
+    assert "does not begin with an exception" in second
+
+
+def test_classes_with_the_degree_of_a_base_class_are_named() -> None:
+    assert candidates(plan()) == []
+    data = plan().model_dump(mode="json")
+    base = data["base_classes"]["classes"].pop()
+    heirs = [
+        {**node(data, 1, 0), "id": f"slug/{name}", "name": name, "kind": "CLASS", "uses": ["words/Text"],
+         "signature": f"class {name}(Text):\n    pass"} for name in ("One", "Other")
+    ]  # fmt: skip
+    data["interfaces"][2]["interfaces"].append(
+        {**heirs[0], "id": "words/Text", "name": "Text", "uses": [], "signature": "class Text:\n    pass"}
+    )
+    data["interfaces"][1]["interfaces"] += heirs
+    assert base["id"] and candidates(Plan.model_validate(data)) == [
+        "`words/Text` is a candidate for a base class in `shared`: `slug/One`, `slug/Other` inherit from it"
+    ]

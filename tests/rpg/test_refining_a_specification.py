@@ -204,3 +204,12 @@ def test_parse_show_and_export_agree(workspace: Path) -> None:
     assert '"package_name": "plaintable"' in zerorepo(workspace, "spec", "export", "--format", "json").stdout
     assert zerorepo(workspace, "spec", "export", "--format", "pdf").returncode == 2
     assert zerorepo(workspace, "spec", "suggest").returncode == 0
+
+
+def test_a_sentence_that_is_part_of_another_may_be_added_and_one_that_stands_there_may_not() -> None:
+    text = "# T\n\n- It reads tables, and it sorts rows by name.\n- It writes. It sorts columns.\n"
+    new, _ = add(text, "It sorts rows by name.")
+    assert new.count("t sorts rows by name") == 2
+    for there in ("It reads tables, and it sorts rows by name.", "it sorts columns", "It writes. It sorts columns."):
+        with pytest.raises(UsageError, match="says so already"):
+            add(text, there)

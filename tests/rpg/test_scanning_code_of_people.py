@@ -291,12 +291,13 @@ def zerorepo(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
 
 def test_init_from_makes_a_workspace_and_a_second_time_identical_bytes(shop: Path, tmp_path: Path) -> None:
     first = zerorepo(tmp_path, "init", "ws", "--from", str(shop))
-    assert first.returncode == 0 and "wrote zerorepo.lock" in first.stdout
+    assert first.returncode == 1 and "wrote zerorepo.lock" in first.stdout, "a file is broken, the rest is there"
     assert "not read: shop/broken.py" in first.stderr and "import each other" in first.stderr
+    assert "1 of " in first.stderr and "the rest is taken in" in first.stderr
     lock = (tmp_path / "ws/zerorepo.lock").read_bytes()
     (tmp_path / "ws/spec.md").write_text("# Mine\n")
     second = zerorepo(tmp_path, "init", "ws", "--from", str(shop))
-    assert second.returncode == 0 and "unchanged zerorepo.lock" in second.stdout
+    assert second.returncode == 1 and "unchanged zerorepo.lock" in second.stdout
     assert (tmp_path / "ws/zerorepo.lock").read_bytes() == lock
     assert (tmp_path / "ws/spec.md").read_text() == "# Mine\n"
     shown = zerorepo(tmp_path / "ws", "graph", "--output", "tree")
@@ -311,7 +312,24 @@ def test_a_scan_keeps_the_plan_in_the_lock(shop: Path, tmp_path: Path) -> None:
 
     planned = render_lock(plan(), {"features": "00"})
     (tmp_path / "zerorepo.lock").write_text(planned)
-    assert zerorepo(tmp_path, "init", ".", "--from", str(shop)).returncode == 0
+    assert zerorepo(tmp_path, "init", ".", "--from", str(shop)).returncode == 1, "one of its files is broken"
     both = (tmp_path / "zerorepo.lock").read_text()
     assert both.startswith(planned.replace("schema = 1", "schema = 2"))
     assert parse_lock(both).plan() == parse_lock(planned).plan()
+
+
+def test_a_file_that_cannot_be_read_costs_nothing_but_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("good", "gone", "bad"):
+        (tmp_path / f"{name}.py").write_text("def f() -> int: ...\n" if name != "bad" else "def (\n")
+    os.mkfifo(tmp_path / "pipe.py")  # which nobody writes into
+    read = Path.read_bytes
+
+    def failing(path: Path) -> bytes:
+        if path.name == "gone.py":
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", failing)
+    found = scan(tmp_path)
+    assert found.files == 3 and [text.partition(":")[0] for text in found.unread] == ["bad.py", "gone.py"]
+    assert found.unread[1] == "gone.py: Permission denied" and "good.py::f" in found.graph.by_id

@@ -241,7 +241,22 @@ def test_good_tests_pass_the_gate() -> None:
     [
         ("from p.m.x import f\ndef check() -> None:\n    assert f(1)\n", "there is no test"),
         ("from p.m.x import f\ndef test_a() -> None:\n    f(1)\n", "`test_a` asserts nothing"),
-        ("from p.m.x import f\ndef test_a() -> None:\n    f(1)\n    assert True\n", "`test_a` asserts nothing"),
+        *(
+            (
+                f"from p.m.x import f\ndef test_a() -> None:\n    x = f(1)\n    assert {claim}\n",
+                "`test_a` asserts nothing",
+            )
+            for claim in (
+                "True",
+                "1 == 1",
+                "x == x",
+                "x is x",
+                "x <= x <= x",
+                "(x == 2, 'a message')",
+                "not 0",
+                "'text'",
+            )
+        ),
         ("def test_a() -> None:\n    assert 1\n", "write `from p.m.x import f`"),
         (TESTS + "def f(a: int) -> int:\n    return a\n", "define `f` themselves"),
         ("import subprocess\n" + TESTS, "`subprocess` may not be used in tests"),
@@ -255,6 +270,13 @@ def test_good_tests_pass_the_gate() -> None:
 def test_tests_that_prove_nothing(code: str, told: str) -> None:
     found = check_tests(code, function("def f(a: int) -> int"))
     assert any(told in text for text in found), found
+
+
+@pytest.mark.parametrize("claim", ["x == f(1)", "x", "not x", "x != x", "False", "1 == 2", "x is f", "f(1) == f(1)"])
+def test_what_may_fail_is_an_assertion(claim: str) -> None:
+    source = f"from p.m.x import f\ndef test_a() -> None:\n    x = f(1)\n    assert {claim}\n"
+    assert check_tests(source, function("def f(a: int) -> int")) == []
+    assert asserted(source) == 1
 
 
 def test_assertions_are_counted_with_their_cases() -> None:

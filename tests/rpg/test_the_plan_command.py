@@ -25,8 +25,11 @@ def test_a_dry_run_shows_the_change_as_a_tree_and_changes_nothing(workspace: Pat
     assert "would run //:plaintable.spec" in shown.stdout and "model calls: at least" in shown.stdout
     assert (workspace / "zerorepo.lock").read_bytes() == lock
     changed = zerorepo(workspace, "plan")
-    assert changed.returncode == 0 and "3 changed, 56 kept" in changed.stdout
+    assert changed.returncode == 0 and "3 changed, 57 kept" in changed.stdout
     assert "//querying:sort_rows.test" in changed.stdout
+    told = changed.stdout[changed.stdout.index("4 modules: cohesion ") :].splitlines()
+    assert told[2].split()[:4] == ["reading", "3", "features,", "cohesion"]
+    assert any("a move would improve it: " in line for line in told)
 
 
 def test_planning_anew_that_fails_restores_the_plan(workspace: Path) -> None:
@@ -82,3 +85,15 @@ def test_the_delta_is_by_content_in_building_order(tmp_path: Path) -> None:
 def test_a_lock_with_existing_code_goes_round() -> None:
     text = render(parse_lock('schema = 2\n\n[[node]]\nid = "a"\nname = "a"\nlevel = "MODULE"\n'))
     assert parse_lock(text).existing.by_id["a"].source == "human" and render(parse_lock(text)) == text
+
+
+def test_planning_by_people_need_not_wait_for_them(workspace: Path) -> None:
+    assert zerorepo(workspace, "plan").returncode == 0
+    settings, spec = workspace / "zerorepo.toml", workspace / "spec.md"
+    settings.write_text(settings.read_text().replace('provider = "replay"', 'provider = "desk"'))
+    spec.write_text(spec.read_text().replace("missing values always come last", "missing values come where they like"))
+    lock = (workspace / "zerorepo.lock").read_bytes()
+    stopped = zerorepo(workspace, "plan", "--no-wait")
+    assert stopped.returncode == 1 and "parse the section shaping" in stopped.stderr
+    assert (workspace / "zerorepo.lock").read_bytes() == lock
+    assert "cost: none, since the provider `desk`" in zerorepo(workspace, "plan", "--dry-run").stdout

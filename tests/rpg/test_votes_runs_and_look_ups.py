@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rpg.sample import plan
 from zerorepo.target import Outcome, TestCase, TestReport
 from zerorepo_rpg.consensus import agree, combined, unsteady
-from zerorepo_rpg.lookups import file_map, neighbours, search
+from zerorepo_rpg.lookups import best, file_map, hushed, neighbours, search, texts
 from zerorepo_rpg.providers import Cause, Diagnosis
 from zerorepo_rpg.vote import majority, tally
 
@@ -97,8 +97,28 @@ def test_clocks_and_chance_make_one_run_too_few(source: str, expected: bool) -> 
 
 def test_searching_finds_a_node_by_what_it_does() -> None:
     node = PLAN.nodes()[0]
-    assert search(PLAN, node.name.replace("_", " ")).splitlines()[0].startswith(node.id)
-    assert search(PLAN, "zzzz qqqq") == "no node has any of these words"
+    assert search(PLAN, best(PLAN, node.name.replace("_", " "))).splitlines()[0].startswith(node.id)
+    assert best(PLAN, "zzzz qqqq") == []
+    assert search(PLAN, []) == "no node has any of these words"
+
+
+def test_a_search_by_meaning_adds_what_the_words_say_to_how_near_nodes_are() -> None:
+    nodes = PLAN.nodes()
+    assert len(texts(PLAN)) == len(nodes)
+    near = [0.0] * len(nodes)
+    near[-1] = 0.5
+    assert best(PLAN, "zzzz qqqq", near) == [nodes[-1].id]
+    # The best word score counts less than a half of the way.
+    assert best(PLAN, nodes[0].name.replace("_", " "), near)[:2] == [nodes[-1].id, nodes[0].id]
+    near[-1] = 0.1
+    assert best(PLAN, nodes[0].name.replace("_", " "), near)[0] == nodes[0].id
+
+
+def test_what_counts_of_a_plan_has_no_docstrings_but_ones_own() -> None:
+    nodes = PLAN.nodes()
+    kept = {node.id: node.docstring for node in hushed(PLAN, nodes[0].id).nodes()}
+    assert kept == {node.id: node.docstring if node.id == nodes[0].id else "" for node in nodes}
+    assert [node.signature for node in hushed(PLAN, "").nodes()] == [node.signature for node in nodes]
 
 
 def test_neighbours_are_those_within_two_steps() -> None:

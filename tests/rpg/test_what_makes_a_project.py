@@ -189,6 +189,7 @@ def test_a_run_that_did_not_come_to_its_end_proves_nothing(status: str) -> None:
     found = evidence(plan(), spec(), run, {}, sources())
     assert not any(proof.proven for proof in found.proofs)
     text = to_markdown(repository_report(plan(), run, {}, found))
+    assert "## Modules\n\nModularity " in text and "| `slug` | 3 | " in text
     assert f"The run did not come to its end: {status}." in text
     assert "| passed |" not in text and "| proven |" not in text
 

@@ -33,7 +33,11 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    # `--keep_going` is `--keep-going`: Bazel's spelling.
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "token_normalize_func": lambda name: name.replace("_", "-"),
+    },
 )
 
 
@@ -151,7 +155,9 @@ def _watch(targets: list[str] | None, *, as_json: bool, quiet: bool) -> int:
 
 @app.command()
 def query(
-    expression: Annotated[str, typer.Argument(help="For example 'deps(//...)' or 'rdeps(//..., //:spec.md)'.")],
+    expression: Annotated[
+        str | None, typer.Argument(help="For example 'deps(//...)' or 'rdeps(//..., //:spec.md)'.")
+    ] = None,
     output: Annotated[
         str,
         typer.Option(
@@ -162,7 +168,10 @@ def query(
     ] = "label",
     as_json: Annotated[bool, typer.Option("--json", help="The same as --output json.")] = False,
     order: Annotated[
-        str, typer.Option("--order", help="full (dependents first), deps (the same), or no (by label).")
+        str,
+        typer.Option(
+            "--order", "--order-output", help="full (dependents first), deps and auto (the same), or no (by label)."
+        ),
     ] = "full",
     keep_going: Annotated[
         bool,
@@ -174,13 +183,16 @@ def query(
     no_factored: Annotated[
         bool, typer.Option("--no-factored", help="graph, mermaid, svg: a box for each target, however alike.")
     ] = False,
+    query_file: Annotated[
+        str, typer.Option("--query-file", metavar="FILE", help="Read the expression from a file, - for standard input.")
+    ] = "",
 ) -> None:
     """Ask about the target graph. Never builds and never spends."""
-    from zerorepo.cli.query_cmd import run
+    from zerorepo.cli.query_cmd import asked, run
 
     raise typer.Exit(
         run(
-            expression,
+            asked(expression, query_file),
             output="json" if as_json else output,
             order=order,
             keep_going=keep_going,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zerorepo.errors import UsageError
+from zerorepo.errors import EnvironmentFailure, UsageError
 from zerorepo.redaction import mask, redact
 
 # A query whose graph is at hand needs neither: they bring pydantic.
@@ -86,12 +86,25 @@ def say(text: str = "") -> None:
 
 def emit(text: str) -> None:
     """The command's result, to stdout."""
-    print(mask(text), flush=True)
+    _write(mask(text))
 
 
 def emit_json(body: Any) -> None:
     """The command's result for machines: one JSON value on stdout."""
-    print(json_text(body), flush=True)
+    _write(json_text(body))
+
+
+def _write(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # What is left in the buffer would be tried again at the end, and fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise EnvironmentFailure(
+            f"Cannot write the answer: {error.strerror}", hint="make room where standard output goes"
+        ) from None
 
 
 def json_text(body: Any) -> str:

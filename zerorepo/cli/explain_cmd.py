@@ -12,12 +12,13 @@ from zerorepo.action_key import manifest
 from zerorepo.analysis import check_declared
 from zerorepo.cli.build_cmd import interruptible
 from zerorepo.cli.common import current_package, emit, emit_json, load_workspace, say
-from zerorepo.cli.query_cmd import chosen_targets
+from zerorepo.cli.query_cmd import chosen_targets, known_graph
 from zerorepo.engine import BuildOptions, BuildResult, Engine
 from zerorepo.errors import ExitCode, UsageError, did_you_mean
 from zerorepo.executors.local import WouldRun
 from zerorepo.explaining import Shown
 from zerorepo.label import Label, Pattern, parse_pattern
+from zerorepo.query.graph import SOURCE_FILE
 from zerorepo.rebuilder import compare_manifests
 from zerorepo.workspace import Workspace
 
@@ -40,7 +41,7 @@ def run(text: str, *, as_json: bool, unsafe: bool = False) -> ExitCode:
     workspace.check_settings()
     label = _one_label(text, current_package(workspace))
     if label is not None:
-        body = _explained(workspace, label, unsafe=unsafe)
+        body = _explained_or_maker(workspace, label, unsafe=unsafe)
         if as_json:
             emit_json(body)
         else:
@@ -63,6 +64,31 @@ def _one_label(text: str, package: str) -> Pattern | None:
         return None
     pattern = parse_pattern(text, package)
     return None if pattern.wildcard else pattern
+
+
+def _explained_or_maker(workspace: Workspace, pattern: Pattern, *, unsafe: bool) -> dict[str, Any]:
+    """As `_explained`; of an output, the target that makes it. UsageError that says so for a source file."""
+    label = str(pattern.label)
+    if (workspace.root / pattern.label.path).is_file() and _kind(label)[0] == SOURCE_FILE:
+        raise UsageError(
+            f"`{label}` is a source file, which no build makes",
+            hint=f"zerorepo explain 'owner_of(\"{pattern.label.path}\")' explains the targets that read it",
+        )
+    try:
+        return _explained(workspace, pattern, unsafe=unsafe)
+    except UsageError:
+        maker = _kind(label)[1]
+        if maker is None:
+            raise
+        say(f"note: `{label}` is made by `{maker}`")
+        return _explained(workspace, parse_pattern(maker), unsafe=unsafe)
+
+
+def _kind(label: str) -> tuple[str, str | None]:
+    """What a label is in the target graph, "" when it is not there, and what makes it."""
+    graph = known_graph().graph
+    node = graph.find(label)
+    return ("", None) if node is None else (graph.infos[node].kind, graph.infos[node].generated_by)
 
 
 def _explained(workspace: Workspace, pattern: Pattern, *, unsafe: bool) -> dict[str, Any]:

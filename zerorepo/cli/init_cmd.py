@@ -55,8 +55,26 @@ def run(directory: Path, template: str, *, force: bool) -> ExitCode:
     return ExitCode.OK
 
 
+class Telling:
+    """How a scan tells what it finds. ``left_out``: of what it could not take in, which the exit code says, too."""
+
+    def __init__(self) -> None:
+        self.complete = True
+
+    def __call__(self, text: str) -> None:
+        say(text)
+
+    def left_out(self, text: str) -> None:
+        """Say that something is not taken in."""
+        self.complete = False
+        say(text)
+
+
 def run_from(directory: Path, template: str, code: Path) -> ExitCode:
-    """Take in existing code: the template's files where there are none, and what a rule set's scan of the code makes."""
+    """Take in existing code: the template's files where there are none, and what a rule set's scan of the code makes.
+
+    BUILD_FAILED when the scan has left something out; the rest is taken in all the same.
+    """
     scans = {name: path for rule_set in registry().rule_sets for name, path in rule_set.scans.items()}
     name = template or next(iter(scans), "")
     if name not in scans:
@@ -65,7 +83,8 @@ def run_from(directory: Path, template: str, code: Path) -> ExitCode:
     offered = {name: path for rule_set in registry().rule_sets for name, path in rule_set.templates.items()}
     start = GLOBALS.directory or Path()
     root = start / directory
-    files: dict[str, str] = load_object(scans[name])(start / code, root, say)
+    telling = Telling()
+    files: dict[str, str] = load_object(scans[name])(start / code, root, telling)
     for path, text in load_object(offered[name])(root.resolve().name).items():
         if path not in files and not (root / path).exists():
             files[path] = text
@@ -76,7 +95,7 @@ def run_from(directory: Path, template: str, code: Path) -> ExitCode:
             continue
         write_atomic(root / path, data)
         emit(f"wrote {path}")
-    return ExitCode.OK
+    return ExitCode.OK if telling.complete else ExitCode.BUILD_FAILED
 
 
 def _backup_path(path: Path) -> Path:

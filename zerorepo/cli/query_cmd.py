@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
 from zerorepo import snapshot
 from zerorepo.cli.common import GLOBALS, emit, load_workspace, say, start_folder
-from zerorepo.errors import EnvironmentFailure, ExitCode
+from zerorepo.errors import EnvironmentFailure, ExitCode, UsageError
 from zerorepo.query.run import PARTIAL_ANSWER, Answer, evaluate_query, run_query
 from zerorepo.saved_graph import MadeFrom, TargetGraph, load, make_room, save
 from zerorepo.workspace_functions import functions_of
 
+MOST_NAMED = 5
 SVG = "svg"
 """The one output that another program makes: Graphviz, from ``graph``."""
 
@@ -57,6 +59,26 @@ def run(
     return answer.exit_code
 
 
+def asked(expression: str | None, path: str) -> str:
+    """The expression of the command line or of the file that it names. UsageError unless there is just one of them."""
+    if (expression is None) == (path == ""):
+        raise UsageError(
+            "There is no expression to ask"
+            if expression is None
+            else "There are two expressions: an argument and --query-file",
+            hint="zerorepo query 'deps(//...)', or --query-file FILE",
+        )
+    if expression is not None:
+        return expression
+    try:
+        return sys.stdin.read() if path == "-" else (start_folder() / path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise UsageError(
+            f"Cannot read the expression from {path}: {why}", hint="--query-file names a file of text"
+        ) from None
+
+
 def _svg(dot: str) -> str:
     """The picture that Graphviz makes of DOT."""
     done = subprocess.run(["dot", "-Tsvg"], input=dot.encode(), capture_output=True, check=False)
@@ -93,10 +115,13 @@ def chosen_targets(expression: str, *, keep_going: bool = False) -> tuple[Answer
 
 
 def _note(known: TargetGraph) -> str:
-    one = len(known.unknown) == 1
+    one, more = len(known.unknown) == 1, len(known.unknown) - MOST_NAMED
+    named, these = ", ".join(known.unknown[:MOST_NAMED]), " ".join(known.unknown)
+    if more > 0:
+        named, these = f"{named} and {more:,} more", "//..."
     return (
-        f"note: {', '.join(known.unknown)} {'declares' if one else 'declare'} targets that are not known yet; "
-        f"`zerorepo build {' '.join(known.unknown)}` makes {'it' if one else 'them'} known"
+        f"note: {named} {'declares' if one else 'declare'} targets that are not known yet; "
+        f"`zerorepo build {these}` makes {'it' if one else 'them'} known"
     )
 
 

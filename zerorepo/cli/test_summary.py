@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zerorepo.cli.common import many
 from zerorepo.context import Built
@@ -52,6 +52,26 @@ def to_output(text: str) -> Output:
         ) from None
 
 
+class PackageSum(NamedTuple):
+    """What became of the test targets of one package, and of their tests."""
+
+    name: str
+    targets: int
+    targets_passed: int
+    tests_passed: int
+    tests: int
+
+    @property
+    def of_targets(self) -> str:
+        """For people."""
+        return f"{self.targets_passed} of {self.targets}"
+
+    @property
+    def of_tests(self) -> str:
+        """The same of tests."""
+        return f"{self.tests_passed} of {self.tests}"
+
+
 @dataclass(frozen=True, slots=True)
 class TestSummary:
     """The verdicts of some test targets, what they prove, and how long each took to run when it last did (in seconds)."""
@@ -71,12 +91,15 @@ class TestSummary:
             return json.dumps(self.to_json(), indent=1, ensure_ascii=False) + "\n"
         return "".join(f"{line}\n" for line in self.lines())
 
-    def packages(self) -> dict[str, list[TestReport]]:
-        """Reports by the package of their targets."""
+    def packages(self) -> list[PackageSum]:
+        """What became of the targets of each package, sorted."""
         found: dict[str, list[TestReport]] = {}
         for label, report in sorted(self.tests.items()):
             found.setdefault(f"//{label.package}", []).append(report)
-        return found
+        return [
+            PackageSum(name, len(reports), sum(each.passed for each in reports), *_cases(reports))
+            for name, reports in found.items()
+        ]
 
     def slowest(self) -> list[tuple[Label, float]]:
         """The targets that took longest, longest first."""
@@ -92,12 +115,10 @@ class TestSummary:
         packages = self.packages()
         if len(packages) < 2 and not self.proofs:
             return []
-        wide = max(map(len, [*packages, "package"]))
+        wide = max(len(name) for name in (*(each.name for each in packages), "package"))
         lines = ["", f"{'package':<{wide}}  targets passed  tests passed"]
-        for name, reports in packages.items():
-            targets = f"{sum(each.passed for each in reports)} of {len(reports)}"
-            passed, total = _cases(reports)
-            lines.append(f"{name:<{wide}}  {targets:>14}  {f'{passed} of {total}':>12}")
+        for each in packages:
+            lines.append(f"{each.name:<{wide}}  {each.of_targets:>14}  {each.of_tests:>12}")
         lines += self._proof_lines()
         if slow := [f"{label} {seconds:.2f}s" for label, seconds in self.slowest()]:
             lines.append(f"slowest: {', '.join(slow)}")
@@ -119,13 +140,16 @@ class TestSummary:
 
     def to_json(self) -> dict[str, Any]:
         """For programs."""
-        packages = {}
-        for name, reports in self.packages().items():
-            passed, total = _cases(reports)
-            good = sum(each.passed for each in reports)
-            packages[name] = {"targets": len(reports), "targets_passed": good, "tests": total, "tests_passed": passed}
         return {
-            "packages": packages,
+            "packages": {
+                each.name: {
+                    "targets": each.targets,
+                    "targets_passed": each.targets_passed,
+                    "tests": each.tests,
+                    "tests_passed": each.tests_passed,
+                }
+                for each in self.packages()
+            },
             "targets": {
                 str(label): {**report.model_dump(mode="json"), "seconds": self.seconds.get(label)}
                 for label, report in sorted(self.tests.items())
@@ -169,11 +193,9 @@ class TestSummary:
             f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Tests</title><style>{_STYLE}</style>'
         ]
         parts.append("</head><body><h1>Tests</h1>")
-        rows = []
-        for name, reports in self.packages().items():
-            passed, total = _cases(reports)
-            good = sum(each.passed for each in reports)
-            rows.append((name, f"{good} of {len(reports)}", f"{passed} of {total}", good == len(reports)))
+        rows = [
+            (each.name, each.of_targets, each.of_tests, each.targets_passed == each.targets) for each in self.packages()
+        ]
         parts.append(_table("Packages", ("package", "targets passed", "tests passed"), rows))
         targets = [
             (str(at), str(each.count(Outcome.PASSED)), _state(each), f"{self.seconds.get(at, 0):.2f}", each.passed)

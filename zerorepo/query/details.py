@@ -53,7 +53,10 @@ class Details(Sequence[NodeInfo]):
 
 def packed(attributes: Mapping[str, Any]) -> bytes:
     """Attributes as a row may hold them: most queries look at none, and bytes are read and written fast."""
-    return marshal.dumps(plain(attributes), 2)
+    try:
+        return marshal.dumps(dict(attributes), 2)
+    except ValueError:  # of other types than Python's own
+        return marshal.dumps(plain(attributes), 2)
 
 
 def plain(value: Any) -> Any:

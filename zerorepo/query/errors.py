@@ -8,16 +8,29 @@ from __future__ import annotations
 
 from zerorepo.errors import ExitCode, QueryError
 
+# Room for what a person reads; a program may have written an expression of a hundred thousand characters.
+_BEFORE, _AFTER = 60, 40
+_CUT = "…"
+
 
 def caret_lines(expression: str, column: int) -> list[str]:
-    """The line of the expression that holds offset ``column``, and a caret under it."""
+    """The line of the expression that holds offset ``column``, cut on both sides when it is long, and a caret under it."""
     column = max(0, min(column, len(expression)))
     start = expression.rfind("\n", 0, column) + 1
     end = expression.find("\n", column)
     line = expression[start : end if end >= 0 else len(expression)]
     # A tab would shift the caret, so it is shown as one space.
-    shown = "".join(char if char.isprintable() else " " for char in line)
-    return [f"  {shown}", f"  {' ' * (column - start)}^"]
+    shown, place = "".join(char if char.isprintable() else " " for char in line), column - start
+    if len(shown) > place + _AFTER:
+        shown = shown[: place + _AFTER] + _CUT
+    if place > _BEFORE:
+        shown, place = _CUT + shown[place - _BEFORE :], _BEFORE + len(_CUT)
+    return [f"  {shown}", f"  {' ' * place}^"]
+
+
+def _visible(text: str) -> str:
+    """Text that may quote anything that was typed, with control characters written out: none may reach a terminal."""
+    return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
 
 
 class PointedQueryError(QueryError):
@@ -26,7 +39,7 @@ class PointedQueryError(QueryError):
     def __init__(
         self, message: str, *, column: int | None = None, expression: str | None = None, hint: str | None = None
     ) -> None:
-        super().__init__(message, hint=hint)
+        super().__init__(_visible(message), hint=None if hint is None else _visible(hint))
         self.column = column
         self.expression = expression
 

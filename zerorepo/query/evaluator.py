@@ -14,6 +14,7 @@ from zerorepo.query.graph import Nodes, QueryGraph
 from zerorepo.query.patterns import PatternResolver
 from zerorepo.query.registry import Arguments, FunctionTable
 from zerorepo.query.syntax import (
+    VARIABLE,
     Binary,
     Call,
     Expression,
@@ -111,8 +112,15 @@ def _evaluate(expression: Expression, context: QueryContext, variables: Mapping[
                 )
             return variables[name]
         case SetOf(targets):
-            return frozenset().union(*(context.resolve(target.text, target.column) for target in targets))
-        case Let(name, value, body):
+            return frozenset().union(*(_evaluate(target, context, variables) for target in targets))
+        case Let(name, value, body, column):
+            if not VARIABLE.fullmatch(f"${name}"):
+                raise QueryEvaluationError(
+                    f"`{name}` is no name for a variable",
+                    column=column,
+                    expression=context.expression,
+                    hint="a name begins with a letter or _, and goes on with letters, digits and _",
+                )
             return _evaluate(body, context, {**variables, name: _evaluate(value, context, variables)})
         case Binary(first, rest):
             result = _evaluate(first, context, variables)

@@ -12,14 +12,25 @@ from zerorepo.query.rendering import Rendering
 
 _HEADER = '<?xml version="1.1" encoding="UTF-8" standalone="no"?>\n'
 _INDENT = "    "
-_ENTITIES = (
-    ("&", "&amp;"),
-    ("<", "&lt;"),
-    (">", "&gt;"),
-    ('"', "&quot;"),
-    ("\n", "&#10;"),
-    ("\r", "&#13;"),
-    ("\t", "&#9;"),
+_ENTITIES = str.maketrans(
+    {
+        "&": "&amp;",
+        "<": "&lt;",
+        ">": "&gt;",
+        '"': "&quot;",
+        "\0": "\ufffd",  # which XML cannot say
+        **{chr(code): f"&#{code};" for code in (*range(1, 32), *range(127, 160))},
+    }
+)
+_ESCAPES = str.maketrans(
+    {
+        "\\": "\\\\",
+        '"': '\\"',
+        "\n": "\\n",
+        "\r": "\\r",
+        "\t": "\\t",
+        **{chr(code): f"\\x{code:02x}" for code in (*range(9), 11, 12, *range(14, 32), 127)},
+    }
 )
 
 
@@ -103,9 +114,7 @@ def _xml_attribute(name: str, value: object, *, labels: bool) -> Iterator[str]:
 
 def _quoted(text: str) -> str:
     # xml.sax would do it, and takes 25 ms to import.
-    for char, entity in _ENTITIES:
-        text = text.replace(char, entity)
-    return f'"{text}"'
+    return f'"{text.translate(_ENTITIES)}"'
 
 
 def as_build(result: Rendering) -> str:
@@ -133,6 +142,5 @@ def _literal(value: object) -> str:
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{_literal(key)}: {_literal(item)}" for key, item in value.items()) + "}"
     if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        return f'"{escaped}"'
+        return f'"{value.translate(_ESCAPES)}"'
     return str(value)

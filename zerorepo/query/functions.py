@@ -16,11 +16,10 @@ from zerorepo.query.regex import compile_java
 from zerorepo.query.registry import Arguments, Function, FunctionTable, Implementation, Parameter
 from zerorepo.query.suites import tests_of
 from zerorepo.query.visibility import is_visible
-from zerorepo.query.walk import all_paths, ancestors_in_universe, closure, some_path
 
 
 def _deps(context: QueryContext, arguments: Arguments) -> Nodes:
-    found = closure(context.graph.forward, arguments.nodes(0), arguments.integer(1))
+    found = context.graph.reach.below(arguments.nodes(0), arguments.integer(1))
     context.check_loaded(found)
     return found
 
@@ -39,25 +38,25 @@ def _allrdeps(context: QueryContext, arguments: Arguments) -> Nodes:
 def _ancestors(context: QueryContext, universe: Nodes, targets: Nodes, depth: int | None) -> Nodes:
     graph = context.graph
     if graph.missing or graph.broken:
-        context.check_loaded(closure(graph.forward, universe))
-    return ancestors_in_universe(graph.forward, graph.reverse, universe, targets, depth)
+        context.check_loaded(graph.reach.below(universe))
+    return graph.reach.above_within(universe, targets, depth)
 
 
 def _allpaths(context: QueryContext, arguments: Arguments) -> Nodes:
     sources, targets = arguments.nodes(0), arguments.nodes(1)
     _check_sources(context, sources)
-    return all_paths(context.graph.forward, context.graph.reverse, sources, targets)
+    return context.graph.reach.between(sources, targets)
 
 
 def _somepath(context: QueryContext, arguments: Arguments) -> Nodes:
     sources, targets = arguments.nodes(0), arguments.nodes(1)
     _check_sources(context, sources)
-    return frozenset(some_path(context.graph.forward, context.graph.reverse, sources, targets))
+    return frozenset(context.graph.reach.path(sources, targets))
 
 
 def _check_sources(context: QueryContext, sources: Nodes) -> None:
     if context.graph.missing or context.graph.broken:
-        context.check_loaded(closure(context.graph.forward, sources))
+        context.check_loaded(context.graph.reach.below(sources))
 
 
 def _same_pkg_direct_rdeps(context: QueryContext, arguments: Arguments) -> Nodes:
@@ -131,7 +130,7 @@ def _labels(context: QueryContext, arguments: Arguments) -> Nodes:
     for node in sorted(arguments.nodes(1)):
         references = graph.infos[node].references.get(name, ())
         if not references and name == "visibility":
-            references = _strings(graph.attributes(node).get(name))
+            references = _strings(graph.attribute(node, name))
         for label in references:
             target = graph.find(label)
             if target is None:
@@ -169,7 +168,9 @@ def _buildfiles(context: QueryContext, arguments: Arguments) -> Nodes:
 def _files(graph: QueryGraph, nodes: Nodes, *, with_build_files: bool) -> Nodes:
     labels: set[str] = set()
     for package in _packages(graph, nodes):
-        info = graph.packages[package]
+        info = graph.packages.get(package)
+        if info is None:
+            continue  # that of a loaded file, whose folder need not be one
         labels.update(info.loads)
         if with_build_files:
             packages = {package, *(load[2:].partition(":")[0] for load in info.loads)}

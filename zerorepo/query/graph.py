@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
+from zerorepo.query.reach import Reach
+from zerorepo.query.walk import Adjacency as Adjacency
+from zerorepo.query.walk import Nodes as Nodes
+
 if TYPE_CHECKING:
     from zerorepo.query.details import Details
 
-Nodes: TypeAlias = AbstractSet[int]
-Adjacency: TypeAlias = Sequence[tuple[int, ...]]
 Attributes: TypeAlias = Mapping[str, object]
 
 SOURCE_FILE = "source file"
@@ -194,11 +195,17 @@ class QueryGraph:
                 lists[target].append(node)
         return [tuple(sources) for sources in lists]
 
+    @cached_property
+    def reach(self) -> Reach:
+        """What depends on what, over any number of steps."""
+        return Reach(len(self.labels), lambda: self.forward, lambda: self.reverse)
+
     @property
     def defaults(self) -> Mapping[str, Attributes]:
-        """The values that ``attr`` sees where a target does not say, by rule."""
+        """The values that ``attr`` sees where a target does not say, by rule; of visibility the package knows the value."""
         return self._defaults
 
+    @cached_property
     def without_tools(self) -> QueryGraph:
         """The same graph without tool edges; itself when it has none."""
         if not self.tool_edges:
@@ -235,7 +242,10 @@ class QueryGraph:
             return list(info.references[name])
         if name == "tags":
             return list(info.tags)
-        return self._defaults.get(info.rule, _NO_ATTRIBUTES).get(name)
+        defaults = self._defaults.get(info.rule, _NO_ATTRIBUTES)
+        if name == "visibility" and name in defaults:
+            return list(self.packages[self.package_of(node)].default_visibility)
+        return defaults.get(name)
 
 
 class _RangeKeys:

@@ -1,6 +1,7 @@
 """Splits a query expression into words, punctuation and keywords, as Bazel's lexer does.
 
-Knows nothing of the grammar. A quoted word may hold anything but its own quote; it is never a keyword.
+Knows nothing of the grammar. A quoted word may hold anything but its own quote; it is never a keyword. A word may begin with any
+character, and goes on with those that names usually have.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from zerorepo.query.errors import QuerySyntaxError
 
 KEYWORDS = frozenset({"let", "in", "set", "union", "except", "intersect"})
 _PUNCTUATION = frozenset("(),=+-^")
+_BLANKS = frozenset(" \n\t\r")
 _WORD_MARKS = frozenset("*/@.-_:$~[]")
 # Most words; letters of other alphabets are met one by one.
 _PLAIN_WORD = re.compile(r"[A-Za-z0-9*/@._:$~\[\]-]+")
@@ -45,12 +47,12 @@ def is_word_character(char: str) -> bool:
 
 
 def tokenize(text: str) -> list[Token]:
-    """All tokens, an END token last. QuerySyntaxError on an unclosed quote or a character that needs quoting."""
+    """All tokens, an END token last. QuerySyntaxError on an unclosed quote."""
     tokens: list[Token] = []
     position = 0
     while position < len(text):
         char = text[position]
-        if char.isspace():
+        if char in _BLANKS:
             position += 1
         elif char in "\"'":
             end = text.find(char, position + 1)
@@ -66,20 +68,13 @@ def tokenize(text: str) -> list[Token]:
         elif char in _PUNCTUATION:
             tokens.append(Token(TokenKind.PUNCTUATION, char, position))
             position += 1
-        elif is_word_character(char):
+        else:
             plain = _PLAIN_WORD.match(text, position)
-            end = plain.end() if plain else position
+            end = plain.end() if plain else position + 1
             while end < len(text) and is_word_character(text[end]):
                 end += 1
             word = text[position:end]
             tokens.append(Token(TokenKind.KEYWORD if word in KEYWORDS else TokenKind.WORD, word, position))
             position = end
-        else:
-            raise QuerySyntaxError(
-                f"Syntax error: unexpected character {char!r}",
-                column=position,
-                expression=text,
-                hint='put quotes around words with such characters, as in "//a:b%c"',
-            )
     tokens.append(Token(TokenKind.END, "", len(text)))
     return tokens

@@ -1,22 +1,11 @@
 """Orders of a result: topological, by rank, and grouped for drawing.
 
-Works on the subgraph of the result, direct edges only, as Bazel's output does. Cycles are no error. Knows nothing of
-output formats.
+Works on the edges within the result only, as Bazel's output does. Cycles are no error. Knows nothing of output formats.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-
-from zerorepo.query.graph import Nodes, QueryGraph
-
-
-def subgraph(graph: QueryGraph, nodes: Nodes) -> dict[int, list[int]]:
-    """The direct dependencies of each node that are in ``nodes`` too, both in label order."""
-    forward = graph.forward
-    if len(nodes) == len(graph):
-        return {node: list(forward[node]) for node in sorted(nodes)}
-    return {node: [target for target in forward[node] if target in nodes] for node in sorted(nodes)}
 
 
 def topological(edges: Mapping[int, Sequence[int]]) -> list[int]:

@@ -29,8 +29,9 @@ from zerorepo.query.syntax import (
     Word,
 )
 
-# Each level takes a few frames of the interpreter's stack, of which there are 1,000.
-MAX_NESTING = 100
+MAX_NESTING = 1000
+FRAMES_A_LEVEL = 8
+"""At most so many frames of the interpreter's stack does a level take, here and in the evaluator."""
 MAX_INTEGER = 2**31 - 1
 
 _OPERATORS = {
@@ -93,14 +94,15 @@ class _Parser:
         token = self._next
         if token.kind is not TokenKind.END:
             message = f"unexpected `{token.text}` after a complete expression"
-            raise self._error(message, token, _after_expression_hint(token))
+            before = self._tokens[self._position - 1]
+            raise self._error(message, token, _after_expression_hint(before, token))
         return expression
 
     def _expression(self) -> Expression:
         self._nesting += 1
         if self._nesting > MAX_NESTING:
             raise self._error(
-                f"more than {MAX_NESTING} levels of nesting",
+                f"more than {MAX_NESTING:,} levels of nesting",
                 self._next,
                 hint="name inner parts with `let`, or use set()",
             )
@@ -140,10 +142,9 @@ class _Parser:
     def _set(self) -> SetOf:
         column = self._advance().column
         self._expect("(")
-        targets: list[Target] = []
+        targets: list[Target | Variable] = []
         while self._next.kind is TokenKind.WORD:
-            token = self._advance()
-            targets.append(Target(token.text, token.column))
+            targets.append(self._target(self._advance()))
         if not self._next.is_(")"):
             hint = "set() takes target patterns with spaces between them; join expressions with +"
             raise self._unexpected("a target pattern or `)`", hint)
@@ -154,8 +155,14 @@ class _Parser:
         token = self._advance()
         if self._next.is_("("):
             return self._call(token)
+        return self._target(token)
+
+    def _target(self, token: Token) -> Target | Variable:
         if match := VARIABLE.fullmatch(token.text):
             return Variable(match[1], token.column)
+        if token.text.startswith(("-", "*")):
+            hint = "subtract with `x - y` or `x except y`; a target of this name is written with a colon, as in `:-x`"
+            raise self._error(f"a target pattern may not begin with `{token.text[0]}`", token, hint)
         return Target(token.text, token.column)
 
     def _call(self, name: Token) -> Call:
@@ -203,7 +210,13 @@ class _Parser:
         return Integer(int(token.text), token.column)
 
 
-def _after_expression_hint(token: Token) -> str | None:
+def _after_expression_hint(before: Token, token: Token) -> str | None:
+    if (
+        token.kind is TokenKind.WORD
+        and before.kind is TokenKind.WORD
+        and before.column + len(before.text) == token.column
+    ):
+        return f'put quotes around words with such characters, as in "{before.text}{token.text}"'
     if token.kind is TokenKind.WORD:
         return "join two expressions with +, - or ^, or write set(a b)"
     if token.is_("="):

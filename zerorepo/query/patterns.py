@@ -28,6 +28,17 @@ def _exactly(package: str, name: str) -> Pattern:
     return Pattern(label.package, label.name, text=str(label))
 
 
+def _normal(path: str) -> str:
+    """A relative path without empty parts, ``.`` and ``..``; those at its beginning stay."""
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part == ".." and parts and parts[-1] != "..":
+            parts.pop()
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/".join(parts)
+
+
 class PatternResolver:
     """Resolves patterns over one graph, relative to ``cwd_package``."""
 
@@ -44,13 +55,8 @@ class PatternResolver:
 
     def parse(self, text: str) -> Pattern:
         """The pattern, its package settled. QueryEvaluationError when it is not one."""
-        if text.startswith("-"):
-            raise QueryEvaluationError(
-                f"Bad target pattern `{text}`: it begins with a minus sign",
-                hint="subtract with `x - y` or `x except y`",
-            )
         try:
-            return self._parse(text.removeprefix("@") if text.startswith("@//") else text)
+            return self._parse(text.lstrip("@") if text.startswith(("@//", "@@//")) else text)
         except UsageError as error:
             raise QueryEvaluationError(error.message, hint=error.hint) from None
 
@@ -62,10 +68,13 @@ class PatternResolver:
                 return _exactly(
                     text[2:].rpartition(":")[0], text.rpartition(":")[2]
                 )  # as in Bazel, a target of this name
+            head, slash, last = text.rpartition("/")
+            if slash and head != "/" and ":" not in text and f"{head}:{last}" == self._build_file(head[2:]):
+                return _exactly(head[2:], last)  # as in Bazel, //a/BUILD is //a:BUILD
             return parse_pattern(text, self._cwd)
         if not text or text.startswith("/"):
             raise UsageError(f"Bad target pattern `{text}`", hint="patterns look like //a/..., //a:b, :b or a/b")
-        path = f"{self._cwd}/{text}" if self._cwd else text
+        path = _normal(f"{self._cwd}/{text}" if self._cwd else text)
         packages = self._graph.packages
         if path in packages:
             return _exactly(path, path.rpartition("/")[2])
@@ -77,6 +86,10 @@ class PatternResolver:
                 return _exactly(package, name)
         # Not even the root is a package: say which package it would have to be.
         return parse_pattern(f"//{path}")
+
+    def _build_file(self, package: str) -> str | None:
+        info = self._graph.packages.get(package)
+        return info.build_file if info else None
 
     def expand(self, pattern: Pattern) -> Nodes:
         """The nodes of a parsed pattern, its sign left aside."""

@@ -11,14 +11,15 @@ from enum import StrEnum
 from functools import cached_property
 
 from zerorepo.query.graph import Nodes, QueryGraph
-from zerorepo.query.ordering import subgraph, topological
+from zerorepo.query.ordering import topological
 
 
 class Order(StrEnum):
-    """``full`` and ``deps``: dependents before what they depend on; ``no``: by label, which costs least."""
+    """``full``, ``deps`` and ``auto``: dependents before what they depend on; ``no``: by label, which costs least."""
 
     FULL = "full"
     DEPS = "deps"
+    AUTO = "auto"
     NO = "no"
 
 
@@ -41,13 +42,16 @@ class Rendering:
 
     @cached_property
     def edges(self) -> dict[int, list[int]]:
-        """The direct dependencies of each node within the result."""
-        return subgraph(self.graph, self.nodes)
+        """The direct dependencies of each node within the result, both in label order."""
+        forward, nodes = self.graph.forward, self.nodes
+        if len(nodes) == len(self.graph):
+            return {node: list(forward[node]) for node in sorted(nodes)}
+        return {node: [target for target in forward[node] if target in nodes] for node in sorted(nodes)}
 
     @cached_property
     def ordered(self) -> Sequence[int]:
         """The nodes in the order of the output."""
-        if self.ranking and self.order is Order.FULL:
+        if self.ranking and self.order in (Order.FULL, Order.AUTO):
             return sorted(self.nodes, key=lambda node: (-self.ranking.get(node, 0.0), node))
         if self.order is Order.NO:
             return sorted(self.nodes)

@@ -5,7 +5,9 @@ Knows the order of the steps (parse, evaluate, render) and nothing of how each i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from zerorepo.errors import ExitCode, QueryError
@@ -14,11 +16,10 @@ from zerorepo.query.evaluator import QueryContext, evaluate
 from zerorepo.query.formats import STRUCTURED_FORMATS, check_format, render
 from zerorepo.query.functions import BUILTINS
 from zerorepo.query.graph import Nodes, QueryGraph
-from zerorepo.query.parser import parse
+from zerorepo.query.parser import FRAMES_A_LEVEL, MAX_NESTING, parse
 from zerorepo.query.patterns import PatternResolver
 from zerorepo.query.registry import FunctionTable
 from zerorepo.query.rendering import Order, Rendering
-from zerorepo.query.walk import closure
 
 # Bazel's query exit code for an answer that leaves something out under --keep_going.
 PARTIAL_ANSWER = 3
@@ -69,19 +70,32 @@ def evaluate_query(
     ``tool_deps=False`` follows no edges to tools. ``functions`` are `BUILTINS` or an extension of these.
     """
     if not tool_deps:
-        graph = graph.without_tools()
+        graph = graph.without_tools
     if not universe_scope:
         functions = functions.without_universe()
+    graph.reach.count_query()
     try:
-        parsed = parse(expression, functions)
-        context = QueryContext(graph, functions, PatternResolver(graph, cwd_package), expression, keep_going)
-        if universe_scope:
-            context.universe = _universe(context, universe_scope)
-        nodes = evaluate(parsed, context)
+        with _room_for_nesting():
+            parsed = parse(expression, functions)
+            context = QueryContext(graph, functions, PatternResolver(graph, cwd_package), expression, keep_going)
+            if universe_scope:
+                context.universe = _universe(context, universe_scope)
+            nodes = evaluate(parsed, context)
     except PointedQueryError as error:
         error.expression = error.expression or expression
         raise
     return Answer(graph, nodes, context.ranking, context.partial, context.messages)
+
+
+@contextmanager
+def _room_for_nesting() -> Iterator[None]:
+    """Room on the interpreter's stack for the deepest expression that the parser takes."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(before + MAX_NESTING * FRAMES_A_LEVEL)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def _universe(context: QueryContext, patterns: Iterable[str]) -> Nodes:
@@ -89,7 +103,7 @@ def _universe(context: QueryContext, patterns: Iterable[str]) -> Nodes:
     for pattern in patterns:
         found = context.resolver.resolve(pattern.removeprefix("-"))
         nodes = nodes - found if pattern.startswith("-") else nodes | found
-    return closure(context.graph.forward, nodes)
+    return context.graph.reach.below(nodes)
 
 
 def run_query(

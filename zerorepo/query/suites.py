@@ -61,6 +61,7 @@ def _suite_tests(graph: QueryGraph, suite: int, within: frozenset[int]) -> set[i
     # `manual` on a suite keeps it out of wildcards, and is no filter on its tests.
     required, excluded = split_filter(tag for tag in info.tags if tag != "manual")
     found: set[int] = set()
+    nested: set[int] = set()
     for label in info.references.get("tests") or info.references.get(IMPLICIT_TESTS) or ():
         node = graph.find(label)
         if node is None:
@@ -68,8 +69,9 @@ def _suite_tests(graph: QueryGraph, suite: int, within: frozenset[int]) -> set[i
         if graph.infos[node].is_test:
             found.add(node)
         elif is_suite(graph, node):
-            found |= _suite_tests(graph, node, within | {suite})
-    return {
+            nested |= _suite_tests(graph, node, within | {suite})
+    # As in Bazel: what comes from another suite has been filtered by that.
+    return nested | {
         test
         for test in found
         if tag_match([*graph.infos[test].tags, size_of(graph, test)], required, excluded, every=True)

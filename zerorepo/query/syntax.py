@@ -56,9 +56,9 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class SetOf:
-    """``set(//a:b //c/...)``: the union of target patterns."""
+    """``set(//a:b //c/... $x)``: the union of target patterns and variables."""
 
-    targets: tuple[Target, ...]
+    targets: tuple[Target | Variable, ...]
     column: int = field(default=0, compare=False)
 
 
@@ -113,7 +113,7 @@ def unparse(expression: Expression) -> str:
         case Variable(name):
             return f"${name}"
         case SetOf(targets):
-            return f"set({' '.join(quote(target.text) for target in targets)})"
+            return f"set({' '.join(map(unparse, targets))})"
         case Let(name, value, body):
             return f"let {quote(name)} = {unparse(value)} in {unparse(body)}"
         case Binary(first, rest):

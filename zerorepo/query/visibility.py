@@ -1,6 +1,6 @@
 """Which packages may depend on a target, from its ``visibility`` attribute.
 
-Knows nothing of expressions. Files are visible where the target that makes them is; source files everywhere.
+Knows nothing of expressions. Files are visible where the target that makes them is, source files as their package says.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ def is_visible(graph: QueryGraph, node: int, package: str) -> bool:
     if info.kind == GENERATED_FILE and info.generated_by is not None:
         maker = graph.find(info.generated_by)
         return maker is None or is_visible(graph, maker, package)
-    own = graph.package_of(node)
-    if own == package or not info.is_rule:
+    if graph.package_of(node) == package or node in graph.hidden:
         return True
     return any(_allows(graph, specification, package) for specification in visibility_of(graph, node))
 

@@ -6,10 +6,13 @@ Whole closures go level by level with set operations, which measured fastest of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import chain
+from typing import TypeAlias
 
-from zerorepo.query.graph import Adjacency, Nodes
+Nodes: TypeAlias = AbstractSet[int]
+Adjacency: TypeAlias = Sequence[tuple[int, ...]]
 
 
 def closure(edges: Adjacency, start: Iterable[int], depth: int | None = None) -> set[int]:
@@ -25,7 +28,7 @@ def closure(edges: Adjacency, start: Iterable[int], depth: int | None = None) ->
     return seen
 
 
-def _reach_within(edges: Adjacency, start: Iterable[int], within: Nodes) -> set[int]:
+def reach_within(edges: Adjacency, start: Iterable[int], within: Nodes) -> set[int]:
     """What of ``within`` is reached from ``start``, which is part of it, over nodes of ``within`` only."""
     seen = set(start)
     frontier = seen
@@ -34,28 +37,6 @@ def _reach_within(edges: Adjacency, start: Iterable[int], within: Nodes) -> set[
         frontier = found.intersection(within).difference(seen)
         seen.update(frontier)
     return seen
-
-
-def ancestors_in_universe(
-    forward: Adjacency, reverse: Adjacency, universe: Nodes, targets: Nodes, depth: int | None = None
-) -> set[int]:
-    """What, in the closure of ``universe``, reaches ``targets`` in at most ``depth`` steps.
-
-    Equal to computing the closure of the universe and walking back inside it, and never visits the part of it that
-    does not lead to ``targets``: the closure is closed under dependencies, so a path that begins in it stays in it.
-    """
-    near = closure(reverse, targets, depth)
-    if near <= universe:
-        return near
-    # The rest is in the universe's closure where something of the universe reaches it; that something is an ancestor.
-    every = near if depth is None else closure(reverse, near)
-    return near.intersection(_reach_within(forward, every & universe, every))
-
-
-def all_paths(forward: Adjacency, reverse: Adjacency, sources: Nodes, targets: Nodes) -> set[int]:
-    """Every node on some path from ``sources`` to ``targets``."""
-    leading = closure(reverse, targets)
-    return _reach_within(forward, leading & sources, leading)
 
 
 def some_path(forward: Adjacency, reverse: Adjacency, sources: Nodes, targets: Nodes) -> list[int]:

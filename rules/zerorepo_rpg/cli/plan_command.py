@@ -1,7 +1,6 @@
 """``zerorepo plan``: bring the lock up to date with the specification, and say what became of the plan.
 
-``--dry-run`` shows first what is known without asking: which requirements changed, what of the plan stands behind them, and what
-asking would cost. Knows nothing of how a stage plans.
+Knows nothing of how a stage plans, nor of what is foreseen (``dry_run``).
 """
 
 from __future__ import annotations
@@ -20,26 +19,34 @@ from zerorepo.fileio import write_atomic
 from zerorepo.redaction import mask
 from zerorepo_rpg.cli.chosen import target_of
 from zerorepo_rpg.cli.diff_command import lines as comparison_lines
+from zerorepo_rpg.cli.dry_run import dry_run
+from zerorepo_rpg.cli.grouping_text import grouping_lines
 from zerorepo_rpg.comparison import compare, parts_of
+from zerorepo_rpg.degrees import candidates
 from zerorepo_rpg.delta import State, delta
 from zerorepo_rpg.existing import files_of
 from zerorepo_rpg.lock import Lock, parse_lock, render
-from zerorepo_rpg.plan_metrics import WeightedEdge, break_cycles, feature_weights, measure
-from zerorepo_rpg.spec_model import RepositorySpec, Requirement
+from zerorepo_rpg.lock_checks import located
+from zerorepo_rpg.plan_metrics import WeightedEdge, break_cycles
+from zerorepo_rpg.spec_model import RepositorySpec
 from zerorepo_rpg.spec_reading import by_rule
-from zerorepo_rpg.tracing import key, trace
+from zerorepo_rpg.tracing import trace
+from zerorepo_rpg.type_checks import plan_notes
 from zerorepo_rpg.validate import validate_plan
 
 
 def plan(
     target: Annotated[str, typer.Argument(metavar="LABEL", help="Whose plan; default: the only one.")] = "",
-    dry_run: Annotated[
+    only_show: Annotated[
         bool, typer.Option("--dry-run", "-n", help="Show what would change, why, and the expected cost; ask nothing.")
     ] = False,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Plan anew instead of changing the plan; existing code in the lock stays.")
     ] = False,
     locked: Annotated[bool, typer.Option("--locked", help="Fail rather than change the plan (CI).")] = False,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Do not wait for answers of people: list what is open and stop.")
+    ] = False,
     check: Annotated[
         bool,
         typer.Option(
@@ -48,9 +55,9 @@ def plan(
     ] = False,
 ) -> None:
     """Plan: ask for what the specification's changes call for, and keep the rest of the lock."""
-    if check and (fresh or locked or dry_run):
+    if check and (fresh or locked or only_show):
         raise UsageError("--check only looks", hint="give it alone")
-    if fresh and (locked or dry_run):
+    if fresh and (locked or only_show):
         raise UsageError(
             "--fresh changes the whole plan", hint="without --locked and --dry-run; the old lock is restored on failure"
         )
@@ -59,14 +66,15 @@ def plan(
     _restore(path)
     old = _read(path, attrs.lock_path)
     if check:
-        raise typer.Exit(_check(old, attrs.lock_path, attrs.spec))
-    if dry_run:
-        print(mask("\n".join(_foreseen(old, _spec(attrs.spec), attrs.lock_path))))
-        raise typer.Exit(build([str(label)], dry_run=True))
+        raise typer.Exit(_check(old, path, attrs.lock_path, attrs.spec))
+    if only_show:
+        code = dry_run(label, attrs, old)
+        print(mask("\n".join(_delta_lines(old))), end="\n" if old.existing.nodes else "")
+        raise typer.Exit(code)
     if fresh:
         _set_aside(path, old)
     try:
-        code = build([str(label)], locked=locked)
+        code = build([str(label)], locked=locked, no_wait=no_wait)
     except BaseException:
         _restore(path)
         raise
@@ -76,27 +84,25 @@ def plan(
     _aside(path).unlink(missing_ok=True)
     new = _read(path, attrs.lock_path)
     told = [*comparison_lines(compare(parts_of(old), parts_of(new))), *_carried_lines(old, new), *_delta_lines(new)]
+    planned = new.plan()
+    if planned is not None and planned != old.plan():
+        told += grouping_lines(planned)
     print(mask("\n".join(told)))
 
 
-def _check(lock: Lock, where: str, spec_label: object) -> int:
+def _check(lock: Lock, path: Path, where: str, spec_label: object) -> int:
     planned = lock.plan()
     if planned is None:
         raise UsageError("The lock holds no whole plan", where=where, hint="`zerorepo plan` makes one")
-    spec = _spec(spec_label, quiet=True) or RepositorySpec(title="", description="", package_name="")
+    spec = _parsed(spec_label) or _by_rule(spec_label)
     problems = validate_plan(
         planned, spec.model_copy(update={"requirements": lock.requirements}), files_of(lock.existing)
     )
     # The checks above are of the plan by itself; this, of the plan beside the specification as it is now.
     parsed = _parsed(spec_label)
     problems += trace(parsed, lock).problems() if parsed else ()
-    found = measure(planned.modules, planned.features.features, feature_weights(planned))
-    rows = [
-        f"  {each.id}: {each.features} features, cohesion {each.cohesion:.2f}, coupling {each.coupling}"
-        for each in found.modules
-    ]
-    whole = f"cohesion {found.cohesion:.2f}, coupling {found.coupling:.1f}, modularity {found.modularity:.2f}"
-    listed = [str(problem) for problem in problems] or ["every check passes"]
+    text = path.read_text("utf-8")
+    listed = [f"{where}:{line}: {each}" for line, each in located(problems, text)] or ["every check passes"]
     if parsed is None:
         listed.append("not compared with the specification, which has changed since it was parsed: zerorepo spec parse")
     flows = Counter((flow.source, flow.target) for flow in planned.modules.flows)
@@ -105,7 +111,9 @@ def _check(lock: Lock, where: str, spec_label: object) -> int:
         f"the weakest link of a circle is {edge.source} -> {edge.target} (flows: {edge.weight:g}); remove or turn it"
         for edge in break_cycles(edges)[1]
     ]
-    print(mask("\n".join([*listed, f"{len(found.modules)} modules: {whole} (features compared by words)", *rows])))
+    listed += [f"note: {where}:{line}: {each}" for line, each in located(plan_notes(planned), text)]
+    listed += [f"note: {each}" for each in candidates(planned)]
+    print(mask("\n".join([*listed, *grouping_lines(planned)])))
     return 1 if problems else 0
 
 
@@ -140,17 +148,12 @@ def _restore(path: Path) -> None:
         print(f"restored {path.name}: planning anew had not come to its end", file=sys.stderr)
 
 
-def _spec(label_attr: object, *, quiet: bool = False) -> RepositorySpec | None:
-    """The specification as parsed; by rule when it must be parsed first; None when its text cannot be read."""
-    label, attrs = target_of("rpg_spec", str(label_attr))
+def _by_rule(label_attr: object) -> RepositorySpec:
+    attrs = target_of("rpg_spec", str(label_attr))[1]
     try:
-        if found := provided(label, RepositorySpec):
-            return found
-        if not quiet:
-            print("the specification is read by rule here: what is added may be no requirement", file=sys.stderr)
         return by_rule((workspace_root() / attrs.src).read_bytes().decode("utf-8-sig"))
-    except (ZeroRepoError, OSError, UnicodeDecodeError):
-        return None  # the dry run that follows says why
+    except (OSError, UnicodeDecodeError):
+        return RepositorySpec(title="", description="", package_name="")
 
 
 def _parsed(label_attr: object) -> RepositorySpec | None:
@@ -159,48 +162,6 @@ def _parsed(label_attr: object) -> RepositorySpec | None:
         return provided(target_of("rpg_spec", str(label_attr))[0], RepositorySpec)
     except ZeroRepoError:
         return None
-
-
-def _foreseen(lock: Lock, spec: RepositorySpec | None, where: str) -> Iterator[str]:
-    """The change as a tree: requirement, the features that serve it, their interfaces, the tests of these."""
-    if spec is None:
-        return
-    old, new = {key(r): r for r in lock.requirements}, {key(r): r for r in spec.requirements}
-    if not lock.requirements:
-        yield f"{where}: nothing is planned yet; {len(new)} requirements"
-        return
-    gone, come = [old[k] for k in old if k not in new], [new[k] for k in new if k not in old]
-    by_id = {requirement.id: requirement for requirement in come}
-    reworded = [requirement for requirement in gone if requirement.id in by_id]
-    ids = {requirement.id for requirement in reworded}
-    yield f"{where}: {len(old) - len(gone)} requirements kept, {len(reworded)} reworded, " + (
-        f"{len(come) - len(reworded)} added, {len(gone) - len(reworded)} removed"
-    )
-    for requirement in reworded:
-        yield from _behind(lock, requirement, "~", f" → {by_id[requirement.id].text}")
-    for requirement in come:
-        if requirement.id not in ids:
-            yield f"+ {requirement.id}: {requirement.text}"
-            yield "    a feature is chosen for it, or one that there is takes it"
-    for requirement in gone:
-        if requirement.id not in ids:
-            yield from _behind(lock, requirement, "-", "")
-    yield from _delta_lines(lock)
-
-
-def _behind(lock: Lock, requirement: Requirement, mark: str, now: str) -> Iterator[str]:
-    yield f"{mark} {requirement.id}: {requirement.text}{now}"
-    nodes = [node for module in lock.interfaces for node in module.interfaces]
-    for feature in lock.features.features if lock.features else ():
-        if requirement.id in feature.requirements:
-            alone = feature.requirements == (requirement.id,)
-            fate = "goes with it" if mark == "-" and alone else "is asked about"
-            yield f"    feature {feature.id}: {fate}"
-            for node in nodes:
-                if feature.id in node.features:
-                    yield f"      interface {node.id} in {node.file}"
-                    for user in sorted(other.id for other in nodes if node.id in other.uses):
-                        yield f"        used by {user}: asked again only if this interface changes"
 
 
 def _carried_lines(old: Lock, new: Lock) -> Iterator[str]:

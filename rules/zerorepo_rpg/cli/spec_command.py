@@ -141,7 +141,12 @@ def conflicts(
         _emit(json.dumps([each.model_dump(mode="json") for each in found], ensure_ascii=False, indent=2))
     for each in () if as_json else found:
         accepted = f" (accepted: {each.accepted})" if each.accepted else ""
-        _emit(f"{each.severity} {src}:{each.lines[0] if each.lines else 1} {each}{accepted}")
+        more = (
+            f" (also line{'s' if len(each.lines) > 2 else ''} {', '.join(map(str, each.lines[1:]))})"
+            if each.lines[1:]
+            else ""
+        )
+        _emit(f"{each.severity} {src}:{each.lines[0] if each.lines else 1}: {each.said}{more}{accepted}")
     if not found and not as_json:
         _emit("no conflicts")
     raise typer.Exit(1 if any(each.stops for each in found) else 0)

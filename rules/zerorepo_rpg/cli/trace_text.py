@@ -8,7 +8,7 @@ from itertools import groupby
 from zerorepo.commands import targets_of, workspace_root
 from zerorepo.label import Label
 from zerorepo_rpg.lock import Lock, parse_lock
-from zerorepo_rpg.tracing import Trace
+from zerorepo_rpg.tracing import Trace, TracedFeature, TracedLimit
 
 _SHOWN = 90  # characters of a requirement
 
@@ -23,17 +23,38 @@ def lock_for(spec: Label) -> Lock:
 
 
 def trace_lines(trace: Trace) -> Iterator[str]:
-    """Sections over requirements over features with their code."""
+    """Sections over requirements over features with their code; and limits over what meets them."""
     for section, requirements in groupby(trace.requirements, key=lambda each: each.section):
         yield section
         for each in requirements:
-            text = each.text if len(each.text) <= _SHOWN else f"{each.text[: _SHOWN - 1]}…"
-            yield f"  {text}"
-            for feature in each.features:
-                code = ", ".join(f"{node} in {file}" for node, file in feature.nodes) or "no code yet"
-                yield f"    {feature.id}: {code}"
+            yield f"  {_short(each.text)}"
+            yield from map(_feature, each.features)
+    if trace.limits:
+        yield "limits"
+    for limit in trace.limits:
+        yield f"  {_short(limit.text)} ({limit.priority}, {limit.kind})"
+        yield from _met_by(limit)
     for problem in trace.problems():
         yield str(problem)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+
+
+def _feature(feature: TracedFeature) -> str:
+    code = ", ".join(f"{node} in {file}" for node, file in feature.nodes) or "no code yet"
+    return f"    {feature.id}: {code}"
+
+
+def _met_by(limit: TracedLimit) -> Iterator[str]:
+    if limit.rules:
+        yield f"    by rule: {', '.join(limit.rules)}"
+    if limit.library:
+        yield "    the whole library"
+    yield from map(_feature, limit.features)
+    if limit.planned and not limit.met:
+        yield f"    nothing meets it: {limit.why}"
 
 
 __all__ = ["lock_for", "trace_lines"]

@@ -8,7 +8,9 @@ from typing import Any
 from zerorepo.action_key import key_of
 from zerorepo.digest import DigestFunction
 from zerorepo.errors import TargetFailed
+from zerorepo.label import Label
 from zerorepo.rule import RuleContext
+from zerorepo_rpg.rules.sound_lock import SoundLock
 
 PACKAGE = "zerorepo_rpg"
 
@@ -29,9 +31,11 @@ def all_served(wanted: Iterable[str], serving: Iterable[Iterable[str]]) -> bool:
 
 
 async def forbid_when_locked(ctx: RuleContext[Any], stage: str, lock: str) -> None:
-    """Under ``--locked`` a stage that is out of date fails before anything is asked."""
+    """Before anything is asked: a stage that is out of date fails under ``--locked``, and while mypy refuses the lock."""
     if await ctx.option("locked"):
         raise TargetFailed(
             f"The plan in `{lock}` is out of date (stage {stage}), and --locked forbids changing it",
             hint="run `zerorepo build` without --locked, look at the change of the lock, and check it in",
         )
+    types: Label = ctx.attrs.lock.sibling(f"{ctx.attrs.lock.name}_types")
+    await ctx.provider(types, SoundLock)

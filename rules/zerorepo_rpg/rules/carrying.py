@@ -13,7 +13,7 @@ from zerorepo.label import Label
 from zerorepo.rule import RuleContext
 from zerorepo_rpg.existing import existing_nodes
 from zerorepo_rpg.plan_model import NodeInterface, Plan, module_of
-from zerorepo_rpg.providers import LockedBaseClasses, LockedExisting, LockedFeatures, LockedModulePlans
+from zerorepo_rpg.providers import LockedBaseClasses, LockedExisting, LockedFeatures, LockedLimits, LockedModulePlans
 from zerorepo_rpg.rename_code import Moved
 from zerorepo_rpg.renames import LockedRenames, Rename, before, carried, found_renames, told, told_of
 from zerorepo_rpg.spec_model import RepositorySpec
@@ -26,10 +26,11 @@ async def renames_of(ctx: RuleContext[Any], plan: Plan, spec: RepositorySpec) ->
     locked = await ctx.provider(ctx.attrs.lock, LockedModulePlans)
     bases = await ctx.provider(ctx.attrs.lock, LockedBaseClasses)
     features = await ctx.provider(ctx.attrs.lock, LockedFeatures)
+    limits = await ctx.provider(ctx.attrs.lock, LockedLimits)
     known = await ctx.provider(ctx.attrs.lock, LockedRenames)
     nodes: list[NodeInterface] = [base.interface() for base in bases.value.classes]
     nodes += [node for each in locked.modules.values() for node in each.interfaces.interfaces]
-    old = told(nodes, features.value.features, features.requirements)
+    old = told(nodes, features.value.features, features.requirements, limits.limits)
     existing = (await ctx.provider(ctx.attrs.lock, LockedExisting)).value
     found = found_renames(old, told_of(plan, spec.requirements), known.renames) if old else ()
     # Code of people is in their files, under the name that it has there: it has nothing to carry, before or after.

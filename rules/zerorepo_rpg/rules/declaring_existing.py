@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from zerorepo.label import Label
-from zerorepo_rpg.existing import existing_nodes
+from zerorepo_rpg.existing import code_digest, digests_of, existing_nodes
 from zerorepo_rpg.graph import RPGGraph
 from zerorepo_rpg.plan_model import Plan
 
@@ -22,7 +22,9 @@ class TakingExisting:
         self._more: dict[Label, tuple[str, dict[str, Any]]] = {}
         for name, code in found.items():
             siblings = [other.name for other in nodes.values() if other.file == nodes[name].file]
-            attrs = {"digest": graph.by_id[code].digest, "siblings": siblings, "lock_path": ctx.attrs.lock_path}
+            path, _, top = code.partition("::")
+            digest = code_digest(digests_of(graph, path), top)
+            attrs = {"digest": digest, "siblings": siblings, "lock_path": ctx.attrs.lock_path}
             self._more[label(name, ".code")] = ("existing_code", attrs)
             self._more[label(name, ".tests")] = ("existing_tests", {})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zerorepo.errors import TargetFailed
 from zerorepo.rule import RuleContext, rule
-from zerorepo_rpg.existing import missing_code
+from zerorepo_rpg.existing import code_digest, missing_code
 from zerorepo_rpg.plan_model import NodeInterface, module_of
 from zerorepo_rpg.providers import NodeCode, NodeTests
 from zerorepo_rpg.rules.by_hand import check_adopted_code
@@ -31,15 +31,15 @@ async def existing_tests(ctx: RuleContext[ExistingTestsAttrs]) -> NodeTests:
 
 
 class ExistingCodeAttrs(CodeAttrs):
-    """Attributes of ``existing_code``. ``digest`` is that of the definition when it was scanned; ``siblings``: the nodes of
-    its file, by name; ``lock_path`` is for messages."""
+    """Attributes of ``existing_code``. ``digest``: of the code when it was scanned (``code_digest``); ``siblings``: the nodes
+    of its file, by name; ``lock_path`` is for messages."""
 
     digest: str
     siblings: tuple[str, ...]
     lock_path: str
 
 
-@rule("existing_code", attrs=ExistingCodeAttrs, provides=[NodeCode], adopt=node_code.adopt)
+@rule("existing_code", version=2, attrs=ExistingCodeAttrs, provides=[NodeCode], adopt=node_code.adopt)
 async def existing_code(ctx: RuleContext[ExistingCodeAttrs]) -> NodeCode:
     """A person's code of a node, from the file of the workspace that holds it as it was scanned."""
     node = await ctx.provider(ctx.attrs.interface, NodeInterface)
@@ -63,7 +63,7 @@ async def _source(ctx: RuleContext[ExistingCodeAttrs], node: NodeInterface) -> s
     for path in paths:
         data = ctx.read(await ctx.source(path))
         found = {each.name: each.digest for each in facts_of(node.file, data).definitions}
-        if found.get(node.name) == ctx.attrs.digest:
+        if node.name in found and code_digest(found, node.name) == ctx.attrs.digest:
             try:
                 return data.decode("utf-8-sig")
             except UnicodeDecodeError as error:

@@ -10,11 +10,13 @@ from zerorepo_rpg.providers import (
     LockedBaseClasses,
     LockedExisting,
     LockedFeatures,
+    LockedLimits,
     LockedModule,
     LockedModulePlans,
     LockedModules,
 )
 from zerorepo_rpg.renames import LockedRenames
+from zerorepo_rpg.rules.sound_lock import SoundLock, refuse_unsound
 
 
 class LockAttrs(Attrs):
@@ -23,29 +25,43 @@ class LockAttrs(Attrs):
     path: str
 
 
+_SLICES: tuple[type[Provider], ...] = (
+    LockedFeatures,
+    LockedLimits,
+    LockedModules,
+    LockedBaseClasses,
+    LockedModulePlans,
+    LockedExisting,
+    LockedRenames,
+)
+
+
 @rule(
     "rpg_lock",
-    version=2,
+    version=3,
     attrs=LockAttrs,
-    provides=[LockedFeatures, LockedModules, LockedBaseClasses, LockedModulePlans, LockedExisting, LockedRenames],
+    provides=[*_SLICES, SoundLock],
 )
 async def rpg_lock(ctx: RuleContext[LockAttrs]) -> list[Provider]:
     """Read the lock. Without one every slice is empty."""
     found = await ctx.source_or_none(ctx.attrs.path)
     if found is None:
-        empty = (LockedFeatures, LockedModules, LockedBaseClasses, LockedModulePlans, LockedExisting, LockedRenames)
-        return [each() for each in empty]
-    lock = parse_lock(ctx.read(found).decode("utf-8", "replace"), ctx.attrs.path)
+        return [*(each() for each in _SLICES), SoundLock()]
+    text = ctx.read(found).decode("utf-8", "replace")
+    lock = parse_lock(text, ctx.attrs.path)
+    refuse_unsound(lock, text, ctx.attrs.path)
     stages = lock.stages
     return [
         LockedFeatures(
             inputs=stages.get("features", ""), requirements=lock.requirements, value=lock.features or FeatureSet()
         ),
+        LockedLimits(inputs=stages.get("limits", ""), limits=lock.limits),
         LockedModules(inputs=stages.get("modules", ""), value=lock.modules or ModuleSet()),
         LockedBaseClasses(inputs=stages.get("base_classes", ""), value=lock.base_classes or BaseClasses()),
         LockedModulePlans(modules=_modules(lock)),
         LockedExisting(value=lock.existing),
         LockedRenames(renames=lock.renames),
+        SoundLock(),
     ]
 
 

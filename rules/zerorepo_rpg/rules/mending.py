@@ -19,9 +19,11 @@ from zerorepo_rpg.plan_change import InterfaceMend, merge_mend
 from zerorepo_rpg.plan_model import SHARED, NodeInterface, Plan
 from zerorepo_rpg.providers import LockedBaseClasses, LockedModulePlans
 from zerorepo_rpg.rules.asking import forbid_when_locked, template
+from zerorepo_rpg.rules.notes import PlanNote
 from zerorepo_rpg.rules.skeleton_types import CheckTypes, TypeProblems
 from zerorepo_rpg.skeleton import skeleton
 from zerorepo_rpg.spec_model import RepositorySpec
+from zerorepo_rpg.type_checks import plan_notes
 from zerorepo_rpg.validate import messages, validate_interfaces, validate_plan
 
 ROUNDS = 3
@@ -38,6 +40,8 @@ async def mended(ctx: RuleContext[Any], plan: Plan, spec: RepositorySpec, existi
         problems = messages(validate_plan(plan, spec, existing))
         types = [] if problems else await _type_problems(ctx, plan)
         if not problems and not types:
+            for note in plan_notes(plan):
+                await ctx.run(PlanNote(text=f"plan: {note}"))
             return plan
         beyond = [each for each in problems if each not in messages(validate_interfaces(plan, spec))]
         new = set() if beyond or round_ > ROUNDS else await _planned_anew(ctx, plan)

@@ -12,6 +12,7 @@ from zerorepo.target import Provider
 from zerorepo_llm.ask import ask_json
 from zerorepo_rpg.existing import files_of, listing, with_known_uses
 from zerorepo_rpg.graph import RPGGraph
+from zerorepo_rpg.limits import LimitSet, shown_limits
 from zerorepo_rpg.plan_change import InterfaceChange, merge_interfaces
 from zerorepo_rpg.plan_model import (
     BaseClasses,
@@ -27,9 +28,11 @@ from zerorepo_rpg.plan_model import (
     Plan,
 )
 from zerorepo_rpg.providers import LockedExisting, LockedModule, LockedModulePlans, StageInputs
+from zerorepo_rpg.reference_listing import reference_listing
 from zerorepo_rpg.rules.asking import all_served, forbid_when_locked, stage_digest, template
 from zerorepo_rpg.rules.stages import named_in
 from zerorepo_rpg.spec_model import RepositorySpec, Requirement
+from zerorepo_rpg.spec_references import Reference
 from zerorepo_rpg.validate import check_layout, check_module_interfaces, messages
 
 
@@ -48,6 +51,7 @@ class FilesAttrs(Attrs):
 class InterfacesAttrs(FilesAttrs):
     """Attributes of ``rpg_interfaces``. ``upstream``: the interfaces of the modules whose data this one takes."""
 
+    limits: Label
     files: Label
     upstream: tuple[Label, ...] = ()
 
@@ -114,8 +118,10 @@ async def rpg_interfaces(ctx: RuleContext[InterfacesAttrs]) -> list[Provider]:
     available = [each.interface() for each in base.classes] + [node for each in upstream for node in each.interfaces]
     flows = tuple(flow for flow in modules.flows if module.id in (flow.source, flow.target))
     told = _behind(features, spec.requirements)
+    limits = shown_limits(await ctx.provider(ctx.attrs.limits, LimitSet), module.features)
+    references = _references(spec.references, told)
     there = (await ctx.provider(ctx.attrs.lock, LockedExisting)).value
-    inputs = _interfaces_digest(spec.package_name, module.id, told, layout.files, available, flows)
+    inputs = _interfaces_digest(spec.package_name, module.id, told, layout.files, available, flows, limits, references)
     made = StageInputs(inputs={f"interfaces/{module.id}": inputs})
     served = (node.features for node in locked.interfaces.interfaces)
     if locked.interfaces_inputs == inputs and all_served(module.features, served):
@@ -134,6 +140,8 @@ async def rpg_interfaces(ctx: RuleContext[InterfacesAttrs]) -> list[Provider]:
         "flows": "\n".join(f"{f.source} -> {f.target}: {f.data_name} ({f.data_type}) {f.description}" for f in flows),
         "old": locked.interfaces.model_dump_json(indent=1) if locked.interfaces.interfaces else "",
         "existing": _existing(there, layout.files),
+        "limits": limits,
+        "references": references,
     }
     found = await _ask_interfaces(ctx, module, layout, available, locked.interfaces.interfaces, variables, there)
     return [found, made]
@@ -153,6 +161,11 @@ def _behind(features: Sequence[Feature], requirements: Sequence[Requirement]) ->
     return tuple((feature, tuple(texts.get(r, "") for r in feature.requirements)) for feature in features)
 
 
+def _references(references: Sequence[Reference], told: _Told) -> str:
+    about = " ".join(" ".join((each.name, each.description, *sentences)) for each, sentences in told)
+    return reference_listing(references, about)
+
+
 def _interfaces_digest(
     package: str,
     module: str,
@@ -160,11 +173,18 @@ def _interfaces_digest(
     files: tuple[FilePlan, ...],
     available: Sequence[NodeInterface],
     flows: tuple[DataFlow, ...],
+    limits: str,
+    references: str,
 ) -> str:
-    return stage_digest(package, module, told, files, tuple((n.id, n.file, n.signature) for n in available), flows)
+    seen = tuple((node.id, node.file, node.signature) for node in available)
+    # A module that is shown neither has the digest that it had before these were shown.
+    more = ({"limits": limits, "references": references},) if limits or references else ()
+    return stage_digest(package, module, told, files, seen, flows, *more)
 
 
-def interfaces_inputs(plan: Plan, requirements: Sequence[Requirement]) -> dict[str, str]:
+def interfaces_inputs(
+    plan: Plan, requirements: Sequence[Requirement], references: Sequence[Reference] = ()
+) -> dict[str, str]:
     """What the stages ``interfaces`` of a whole plan were made from, were it planned as it is now, by stage name.
 
     For a plan whose interfaces were mended after their stages: a module must not be asked for because of it.
@@ -178,7 +198,9 @@ def interfaces_inputs(plan: Plan, requirements: Sequence[Requirement]) -> dict[s
         files = tuple(file for file in plan.layout.files if file.module == module.id)
         flows = tuple(flow for flow in plan.modules.flows if module.id in (flow.source, flow.target))
         told = _behind([by_id[name] for name in module.features], requirements)
-        digest = _interfaces_digest(plan.package_name, module.id, told, files, available, flows)
+        limits = shown_limits(plan.limits, module.features)
+        shown = (limits, _references(references, told))
+        digest = _interfaces_digest(plan.package_name, module.id, told, files, available, flows, *shown)
         found[f"interfaces/{module.id}"] = digest
     return found
 

@@ -12,10 +12,12 @@ from zerorepo.label import Label
 from zerorepo.rule import Attrs, RuleContext, rule
 from zerorepo.target import TestReport
 from zerorepo_llm.ask import ask_code
+from zerorepo_llm.prompt import CountsAs
 from zerorepo_rpg.consensus import unsteady
 from zerorepo_rpg.gate import check_tests
 from zerorepo_rpg.plan_model import NodeInterface
 from zerorepo_rpg.providers import Node, NodeCode, NodeSpec, NodeTests
+from zerorepo_rpg.python_source import look_for_names
 from zerorepo_rpg.rules.asking import template
 from zerorepo_rpg.rules.by_hand import TESTS
 from zerorepo_rpg.rules.module_plan import show_node
@@ -55,9 +57,16 @@ async def prompt_variables(ctx: RuleContext[Any]) -> tuple[NodeSpec, dict[str, o
         "import_path": told.interface.import_path,
         "interface": describe(told.interface),
         "requirements": "\n".join(f"- {sentence}" for sentence in told.requirements),
-        "available": "\n\n".join(show_node(node) for node in used),
     }
+    variables["available"] = _shown(used)
     return told, variables
+
+
+def _shown(used: Sequence[NodeInterface]) -> str:
+    """What a node uses. A reworded docstring is shown to whoever is asked, and asks nobody: tests tell whether it matters."""
+    hushed = [node.model_copy(update={"docstring": ""}) for node in used]
+    text, counted = ("\n\n".join(map(show_node, nodes)) for nodes in (used, hushed))
+    return CountsAs(text, counted) if used else text
 
 
 def describe(node: NodeInterface) -> str:
@@ -78,7 +87,7 @@ class TestsAttrs(AskingAttrs, SkeletonAttrs):
     __test__ = False
 
 
-@rule("node_tests", attrs=TestsAttrs, provides=[NodeTests], version=2, adopt=TESTS)
+@rule("node_tests", attrs=TestsAttrs, provides=[NodeTests], version=3, adopt=TESTS)
 async def node_tests(ctx: RuleContext[TestsAttrs]) -> NodeTests:
     """Ask for the tests of a node, before its code exists; they must fail without it."""
     told, variables = await prompt_variables(ctx)
@@ -105,6 +114,7 @@ async def node_tests(ctx: RuleContext[TestsAttrs]) -> NodeTests:
         tier="strong",
         purpose=f"write the tests of {told.interface.name}",
         check=lambda code: check_tests(code, told.interface),
+        before=look_for_names,
         proof=proof,
     )
     return NodeTests(source=source, hollow=hollow[source])

@@ -17,6 +17,7 @@ from zerorepo_rpg.consensus import unsteady
 from zerorepo_rpg.gate import check_code
 from zerorepo_rpg.plan_model import NodeInterface
 from zerorepo_rpg.providers import Attribution, Cause, NodeCode, NodeSpec, NodeTests, Why
+from zerorepo_rpg.python_source import look_for_names
 from zerorepo_rpg.rules.asking import template
 from zerorepo_rpg.rules.attribution import attribute
 from zerorepo_rpg.rules.by_hand import check_adopted_code, code_adopt, code_file, text_of
@@ -24,15 +25,19 @@ from zerorepo_rpg.rules.localization import localize
 from zerorepo_rpg.rules.node import AskingAttrs, prompt_variables
 from zerorepo_rpg.rules.proving import ProvingAttrs, output_of, prove, prove_anew, type_problems
 from zerorepo_rpg.rules.repair import correct_interface, mend_code, mend_tests
+from zerorepo_rpg.rules.vectors import LookUpsBy
 from zerorepo_sandbox.run_tests import TestRun
 
 
 class CodeAttrs(AskingAttrs, ProvingAttrs):
-    """Attributes of ``node_code``. ``max_repairs``: how many times code or tests are mended; ``plan``: for looking things up."""
+    """Attributes of ``node_code``. ``max_repairs``: how many times code or tests are mended; ``plan``: for looking things up,
+    by what ``look_ups`` says.
+    """
 
     tests: Label
     plan: Label | None = None
     max_repairs: int = 8
+    look_ups: LookUpsBy = "words"
 
 
 async def adopted_code(ctx: RuleContext[CodeAttrs], files: Named) -> NodeCode:
@@ -81,7 +86,7 @@ class _Work:
         return self.ended(passed=False, why=why, failure=output_of(run), **more)
 
 
-@rule("node_code", attrs=CodeAttrs, provides=[NodeCode], version=2, adopt=code_adopt(adopted_code))
+@rule("node_code", attrs=CodeAttrs, provides=[NodeCode], version=3, adopt=code_adopt(adopted_code))
 async def node_code(ctx: RuleContext[CodeAttrs]) -> NodeCode:
     """Write the code of a node and mend it until its tests pass, or the bound is reached: then it is handed on as failed."""
     told, variables = await prompt_variables(ctx)
@@ -124,6 +129,7 @@ async def _first_code(ctx: RuleContext[CodeAttrs], told: NodeSpec, variables: di
         purpose=f"write {told.interface.name}",
         check=lambda code: check_code(code, told.interface, ctx.attrs.dependencies, ctx.attrs.permissions),
         proof=lambda code: type_problems(ctx, code),
+        before=lambda code: look_for_names(code, deferred=True),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from zerorepo.label import Label
 from zerorepo.rule import Attrs, RuleContext, rule
 from zerorepo_rpg.existing import files_of
+from zerorepo_rpg.limits import LimitSet
 from zerorepo_rpg.lock import render_lock
 from zerorepo_rpg.plan_model import (
     BaseClasses,
@@ -19,12 +20,14 @@ from zerorepo_rpg.plan_model import (
     Plan,
 )
 from zerorepo_rpg.providers import LockedExisting, StageInputs
+from zerorepo_rpg.renames import told_of
 from zerorepo_rpg.rules.carrying import carrying, renames_of
 from zerorepo_rpg.rules.declaring_existing import taking_existing
 from zerorepo_rpg.rules.mending import mended
 from zerorepo_rpg.rules.module_plan import interfaces_inputs
 from zerorepo_rpg.rules.staged_targets import staged_targets
 from zerorepo_rpg.rules.stages import module_label
+from zerorepo_rpg.rules.vectors import LookUpsBy
 from zerorepo_rpg.spec_model import RepositorySpec
 from zerorepo_sandbox.settings import TierName
 
@@ -32,17 +35,19 @@ from zerorepo_sandbox.settings import TierName
 class PlanAttrs(Attrs):
     """Attributes of ``rpg_plan``. ``max_repairs``: how often a node's code or tests are mended before it counts as failed.
 
-    ``integration``: whether tests of several nodes together are written.
+    ``integration``: whether tests of several nodes together are written. ``look_ups``: how a repair finds nodes.
     """
 
     spec: Label
     lock: Label
     lock_path: str
     features: Label
+    limits: Label
     modules: Label
     base_classes: Label
     max_repairs: int = 8
     integration: bool = False
+    look_ups: LookUpsBy = "words"
     sandbox: TierName | None = None
 
 
@@ -66,13 +71,14 @@ async def rpg_plan(ctx: RuleContext[PlanAttrs]) -> Plan:
         layout=FileLayout(package_name=spec.package_name, files=files),
         base_classes=base,
         interfaces=tuple(interfaces),
+        limits=await ctx.provider(attrs.limits, LimitSet),
     )
     planned = plan
     existing = await ctx.provider(attrs.lock, LockedExisting)
     plan = await mended(ctx, planned, spec, files_of(existing.value))
     stages = await _stage_inputs(ctx, names)
     if plan is not planned:
-        stages.update(interfaces_inputs(plan, spec.requirements))
+        stages.update(interfaces_inputs(plan, spec.requirements, spec.references))
     renames = await renames_of(ctx, plan, spec)
     ctx.update_source(attrs.lock_path, render_lock(plan, stages, spec.requirements, existing.value, renames).encode())
     declaring = taking_existing(ctx, plan, existing.value, lambda node, suffix: node_label(ctx.label, node, suffix))
@@ -81,7 +87,7 @@ async def rpg_plan(ctx: RuleContext[PlanAttrs]) -> Plan:
 
 
 async def _stage_inputs(ctx: RuleContext[Any], names: list[str]) -> dict[str, str]:
-    labels = [ctx.attrs.features, ctx.attrs.modules, ctx.attrs.base_classes]
+    labels = [ctx.attrs.features, ctx.attrs.limits, ctx.attrs.modules, ctx.attrs.base_classes]
     labels += [module_label(ctx.label, name, stage) for name in names for stage in ("files", "interfaces")]
     found: dict[str, str] = {}
     for each in await ctx.providers(labels, StageInputs):
@@ -97,12 +103,9 @@ def node_label(owner: Label, node_id: str, suffix: str = "") -> Label:
 
 def _declare_nodes(ctx: RuleContext[PlanAttrs], plan: Plan, spec: RepositorySpec) -> None:
     uses = plan.uses()
-    by_feature = {feature.id: feature for feature in plan.features.features}
-    texts = {requirement.id: requirement.text for requirement in spec.requirements}
+    told = told_of(plan, spec.requirements)
     for node in plan.nodes():
-        behind = [r for feature in node.features if feature in by_feature for r in by_feature[feature].requirements]
-        sentences = [texts[r] for r in dict.fromkeys(behind) if r in texts]
-        _declare_node(ctx, plan, spec, node, uses[node.id], sentences)
+        _declare_node(ctx, plan, spec, node, uses[node.id], list(told[node.id].sentences))
     if ctx.attrs.integration:
         for label, rule_name, given in staged_targets(ctx.label, plan, ctx.attrs.sandbox):
             ctx.declare(label, rule_name, given)
@@ -139,10 +142,12 @@ def _declare_node(
     }
     ctx.declare(node_label(ctx.label, node.id, ".tests"), "node_tests", {**asking, **skeleton_of})
     proving = {**skeleton_of, "closure_code": [label(".code", each) for each in closure]}
+    mending: dict[str, Any] = {"plan": str(ctx.label), "max_repairs": ctx.attrs.max_repairs}
+    mending |= {"look_ups": ctx.attrs.look_ups} if ctx.attrs.look_ups != "words" else {}
     ctx.declare(
         node_label(ctx.label, node.id, ".code"),
         "node_code",
-        {**asking, **proving, "tests": label(".tests"), "plan": str(ctx.label), "max_repairs": ctx.attrs.max_repairs},
+        {**asking, **proving, "tests": label(".tests"), **mending},
     )
     ctx.declare(node_label(ctx.label, node.id, ".test"), "node_test", {**proving, "code": label(".code")})
     ctx.declare(

@@ -20,7 +20,7 @@ from zerorepo_rpg.rules.amend import Amended
 from zerorepo_rpg.rules.by_hand import assembled_adopt, origins
 from zerorepo_rpg.rules.plan import node_label
 from zerorepo_rpg.rules.staged_targets import staged_label
-from zerorepo_rpg.rules.vectors import Refine
+from zerorepo_rpg.rules.vectors import LookUpsBy, Refine
 from zerorepo_rpg.spec_model import RepositorySpec
 from zerorepo_rpg.staged import SMOKE_PATH, ProvenTests, stages
 from zerorepo_sandbox import debug
@@ -171,6 +171,8 @@ class RepositoryAttrs(Attrs):
     """The tier that generated code runs in; default: the workspace's."""
     refine: Refine = "off"
     """Whether a model's grouping into modules is improved by rule: ``off``, by ``words``, or by ``embeddings``."""
+    look_ups: LookUpsBy = "words"
+    """How a repair finds nodes of the plan by what they do: by ``words``, or by ``embeddings`` (of ``[ontology]``) and words."""
     model_conflicts: bool = False
     """Whether a model looks for conflicts in the specification, too; an ERROR of its stops the build like one by rule."""
 
@@ -186,6 +188,7 @@ def repository(label: Label, attrs: RepositoryAttrs) -> Sequence[tuple[Label, st
     common = {"spec": str(stage("spec")), "lock": str(stage("lock")), "lock_path": lock_path}
     features = {"features": str(stage("features"))}
     modules = {"modules": str(stage("modules"))}
+    limits = {"limits": str(stage("limits"))}
     base = {"base_classes": str(stage("base_classes"))}
     isolated = {"sandbox": attrs.sandbox} if attrs.sandbox else {}
     source = {"src": f"//:{attrs.spec}"}
@@ -193,10 +196,12 @@ def repository(label: Label, attrs: RepositoryAttrs) -> Sequence[tuple[Label, st
     planned = {
         **common,
         **features,
+        **limits,
         **modules,
         **base,
         "max_repairs": attrs.max_repairs,
         **({"integration": True} if attrs.integration else {}),
+        **({"look_ups": attrs.look_ups} if attrs.look_ups != "words" else {}),
         **isolated,
     }
     whole = {"assembled": str(stage("assembled")), "suite": str(stage("suite")), "plan": str(stage("plan"))}
@@ -211,12 +216,15 @@ def repository(label: Label, attrs: RepositoryAttrs) -> Sequence[tuple[Label, st
         ]
         assembling |= {"integration": True, "smoke": str(stage("smoke_test"))}
     whole["amended"] = str(stage("amended"))
+    reviewed = {"model_conflicts": True} if attrs.model_conflicts else {}
     return [
-        (stage("spec"), "rpg_spec", {**source, **({"model_conflicts": True} if attrs.model_conflicts else {})}),
+        (stage("spec"), "rpg_spec", {**source, **reviewed, "lock": str(stage("lock"))}),
         (stage("conflicts"), "rpg_review", {**source, "what": "conflicts", "tags": ["manual"]}),
         (stage("suggestions"), "rpg_review", {**source, "what": "suggestions", "tags": ["manual"]}),
         (stage("lock"), "rpg_lock", {"path": lock_path}),
+        (stage("lock_types"), "rpg_lock_types", {"path": lock_path}),
         (stage("features"), "rpg_features", common),
+        (stage("limits"), "rpg_limits", {**common, **features, **source}),
         (stage("modules"), "rpg_modules", {**common, **features, **refined}),
         (stage("base_classes"), "rpg_base_classes", {**common, **features, **modules}),
         (stage("plan"), "rpg_plan", planned),

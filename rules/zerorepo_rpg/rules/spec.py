@@ -9,12 +9,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from zerorepo.errors import TargetFailed
+from zerorepo.label import Label
 from zerorepo.rule import Attrs, RuleContext, rule
 from zerorepo.target import SourcePath
 from zerorepo_llm.ask import ask_json
 from zerorepo_llm.fence import checked
 from zerorepo_rpg.rules.asking import template
 from zerorepo_rpg.rules.references import read_references
+from zerorepo_rpg.rules.sound_lock import SoundLock
 from zerorepo_rpg.rules.spec_review import model_conflicts
 from zerorepo_rpg.spec_conflicts import Conflict, find_conflicts
 from zerorepo_rpg.spec_model import RepositorySpec, SectionFacts, SpecSection, is_dependency, merge_sections
@@ -33,11 +35,15 @@ class SpecAttrs(Attrs):
     src: SourcePath
     model_conflicts: bool = False
     """Whether a model looks for conflicts, too."""
+    lock: Label | None = None
+    """The lock that must be sound before anything is asked."""
 
 
-@rule("rpg_spec", version=2, attrs=SpecAttrs, provides=[RepositorySpec])
+@rule("rpg_spec", version=3, attrs=SpecAttrs, provides=[RepositorySpec])
 async def rpg_spec(ctx: RuleContext[SpecAttrs]) -> RepositorySpec:
     """Parse the specification; sections are asked about at once, each its own action."""
+    if ctx.attrs.lock is not None:
+        await ctx.provider(ctx.attrs.lock, SoundLock)
     raw = ctx.read(await ctx.source(ctx.attrs.src))
     try:
         text = raw.decode("utf-8-sig")
@@ -80,8 +86,15 @@ def _stop_at(conflicts: Sequence[Conflict], src: str) -> None:
         raise TargetFailed(
             f"The specification contradicts itself:\n{listed}",
             where=f"{src}:{stopping[0].lines[0] if stopping[0].lines else 1}",
-            hint=f"mend it, or accept it there: <!-- zerorepo: accept {stopping[0].checks[0]}: why -->",
+            hint=_way_out(stopping[0]),
         )
+
+
+def _way_out(conflict: Conflict) -> str:
+    if conflict.checks == ("directive",):
+        return "mend the directive"
+    words = ' "words of it"' if len(conflict.messages) > 1 else ""
+    return f"mend it, or accept it there: <!-- zerorepo: accept {conflict.checks[0]}{words}: why -->"
 
 
 def _path(sections: Sequence[SpecSection], index: int) -> str:

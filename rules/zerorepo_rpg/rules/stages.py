@@ -18,6 +18,7 @@ from zerorepo_rpg.grouping import refine, without_cycles
 from zerorepo_rpg.plan_change import FeatureChange, merge_features
 from zerorepo_rpg.plan_model import BaseClasses, Feature, FeatureSet, ModuleSet
 from zerorepo_rpg.providers import LockedBaseClasses, LockedExisting, LockedFeatures, LockedModules, StageInputs
+from zerorepo_rpg.reference_listing import reference_listing, unread_links
 from zerorepo_rpg.rules.asking import all_served, forbid_when_locked, stage_digest, template
 from zerorepo_rpg.rules.notes import PlanNote
 from zerorepo_rpg.rules.vectors import Refine, feature_vectors
@@ -52,8 +53,11 @@ async def shown_existing(ctx: RuleContext[Any], spec: RepositorySpec) -> str:
     It is no input of a stage: scanning code again must not plan again what was accepted.
     """
     locked = await ctx.provider(ctx.attrs.lock, LockedExisting)
-    about = " ".join([spec.title, spec.description, *(each.text for each in spec.requirements)])
-    return listing(locked.value, about)
+    return listing(locked.value, _about(spec))
+
+
+def _about(spec: RepositorySpec) -> str:
+    return " ".join([spec.title, spec.description, *(each.text for each in spec.requirements)])
 
 
 @rule("rpg_features", version=2, attrs=StageAttrs, provides=[FeatureSet, StageInputs])
@@ -61,16 +65,24 @@ async def rpg_features(ctx: RuleContext[StageAttrs]) -> list[Provider]:
     """Choose the features that the requirements call for."""
     spec = await ctx.provider(ctx.attrs.spec, RepositorySpec)
     locked = await ctx.provider(ctx.attrs.lock, LockedFeatures)
-    inputs = stage_digest(spec.title, spec.requirements, spec.functions, spec.data_models)
+    references = reference_listing(spec.references, _about(spec))
+    if links := unread_links(spec.references):
+        text = "not fetched, so only what the specification says of them is known"
+        await ctx.run(PlanNote(text=f"references that are links are {text}: {', '.join(links)}"))
+    # A specification without references has the digest that it had before these were shown.
+    shown = (references,) if references else ()
+    inputs = stage_digest(spec.title, spec.requirements, spec.functions, spec.data_models, *shown)
     made = StageInputs(inputs={"features": inputs})
     served = (feature.requirements for feature in locked.value.features)
     if locked.inputs == inputs and all_served((each.id for each in spec.requirements), served):
         return [locked.value, made]
     await forbid_when_locked(ctx, "features", ctx.attrs.lock_path)
-    return [await _ask_features(ctx, spec, locked), made]
+    return [await _ask_features(ctx, spec, locked, references), made]
 
 
-async def _ask_features(ctx: RuleContext[Any], spec: RepositorySpec, locked: LockedFeatures) -> FeatureSet:
+async def _ask_features(
+    ctx: RuleContext[Any], spec: RepositorySpec, locked: LockedFeatures, references: str
+) -> FeatureSet:
     """The features of a new specification, or the old ones with what its change calls for."""
     old = locked.value.features
     variables = {
@@ -80,6 +92,7 @@ async def _ask_features(ctx: RuleContext[Any], spec: RepositorySpec, locked: Loc
         "named": named_in(spec),
         "old": _dump(old),
         "existing": await shown_existing(ctx, spec),
+        "references": references,
         **_changes(locked.requirements, spec.requirements),
     }
     if not old:
@@ -185,6 +198,7 @@ def _declare_modules(ctx: RuleContext[StageAttrs], value: ModuleSet) -> None:
         "modules": str(ctx.label),
         "base_classes": str(ctx.label.sibling(f"{stem}.base_classes")),
     }
+    limits = str(ctx.label.sibling(f"{stem}.limits"))
     for module in value.modules:
         attrs = {**common, "module": module.id}
         ctx.declare(module_label(ctx.label, module.id, "files"), "rpg_files", attrs)
@@ -193,7 +207,7 @@ def _declare_modules(ctx: RuleContext[StageAttrs], value: ModuleSet) -> None:
         ctx.declare(
             module_label(ctx.label, module.id, "interfaces"),
             "rpg_interfaces",
-            {**attrs, "files": files, "upstream": upstream},
+            {**attrs, "limits": limits, "files": files, "upstream": upstream},
         )
 
 

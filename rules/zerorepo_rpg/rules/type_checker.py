@@ -1,0 +1,110 @@
+"""The service that type-checks folders: resident workers, as many as processors, started when they are needed.
+
+Knows nothing of what is checked, or of why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from zerorepo.action import ActionContext
+from zerorepo.errors import TransientFailure
+from zerorepo_rpg import type_worker
+
+_LIMIT_S = 120.0
+_LONGEST = 1 << 24  # bytes of an answer
+_TRIES = 2
+_FLAGS = (
+    "--config-file=", "--no-site-packages", "--ignore-missing-imports", "--check-untyped-defs", "--no-error-summary",
+    "--no-color-output", "--python-version=3.11", "--disable-error-code=empty-body", "--allow-redefinition",
+)  # fmt: skip
+
+
+class Said(NamedTuple):
+    """What mypy said of one folder: 0 for nothing, 1 for problems, else it could not run."""
+
+    code: int
+    out: str
+    err: str
+
+
+class TypeChecker:
+    """See the head of this file. ``started`` counts workers, for whoever wants to see that they are shared."""
+
+    def __init__(self, cache: Path, size: int | None = None) -> None:
+        self.started = 0
+        self._cache = cache
+        self._slots = asyncio.Semaphore(size or len(os.sched_getaffinity(0)))
+        self._idle: list[asyncio.subprocess.Process] = []
+
+    @classmethod
+    async def open(cls, context: ActionContext) -> TypeChecker:
+        """With a cache of what mypy knows of the standard library, in the state folder."""
+        return cls(context.state_dir / "mypy")
+
+    async def close(self) -> None:
+        """End all workers."""
+        while self._idle:
+            await _end(self._idle.pop())
+
+    async def check(self, folder: Path, package: str) -> Said:
+        """Check ``package`` in ``folder``, with nothing else in reach. TransientFailure when it takes too long, or workers die."""
+        arguments = [*_FLAGS, f"--cache-dir={self._cache}", "-p", package]
+        request = json.dumps({"folder": str(folder), "arguments": arguments}).encode() + b"\n"
+        async with self._slots:
+            for _ in range(_TRIES):
+                worker = self._idle.pop() if self._idle else await self._start()
+                answer, why = b"", ""
+                try:
+                    async with asyncio.timeout(_LIMIT_S):
+                        answer = await _asked(worker, request)
+                except TimeoutError:
+                    raise TransientFailure(f"mypy took more than {_LIMIT_S:.0f} s") from None
+                finally:
+                    if not answer:
+                        why = await _end(worker)
+                if answer:
+                    self._idle.append(worker)
+                    return Said(**json.loads(answer))
+        raise TransientFailure(
+            f"{_TRIES} processes of mypy ended while they checked the same code: {why or 'no reason given'}"
+        )
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        self.started += 1
+        # As a file, and without the folder of that file among those to import from.
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-E", "-P", str(type_worker.__file__),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, limit=_LONGEST,
+            cwd="/", env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "MYPYPATH": ""}, start_new_session=True,
+        )  # fmt: skip
+
+
+async def _asked(worker: asyncio.subprocess.Process, request: bytes) -> bytes:
+    """The worker's answer; b"" when it has ended."""
+    assert worker.stdin is not None and worker.stdout is not None
+    try:
+        worker.stdin.write(request)
+        await worker.stdin.drain()
+        line = await worker.stdout.readline()
+    except (ConnectionError, ValueError):  # it has ended; or a line of endless length
+        return b""
+    return line if line.endswith(b"\n") else b""
+
+
+async def _end(worker: asyncio.subprocess.Process) -> str:
+    """End it, and a check that it has forked; its last words."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(worker.pid, signal.SIGKILL)
+    _, err = await asyncio.shield(asyncio.ensure_future(worker.communicate()))
+    return err.decode(errors="replace").strip()[-500:]
+
+
+__all__ = ["Said", "TypeChecker"]

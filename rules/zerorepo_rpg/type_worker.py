@@ -1,0 +1,51 @@
+"""A resident type checker: mypy is loaded once, and each request is answered by a fork of that. Run as a program of its own.
+
+Requests and answers are lines of JSON on standard input and output: ``{"folder": …, "arguments": […]}``, and mypy's exit code
+with what it printed. A fork checks in its folder and is gone afterwards, so that no check knows of another. Ends with its input.
+Knows nothing of zerorepo.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+
+def main() -> None:
+    """Answer until there are no more requests."""
+    import mypy.api
+
+    asked, answers = sys.stdin.buffer, sys.stdout.buffer
+    for line in asked:
+        request = json.loads(line)
+        reader, writer = os.pipe()
+        child = os.fork()
+        if not child:
+            os.close(reader)
+            # What mypy or one of its imports prints must not be taken for an answer.
+            os.dup2(2, 1)
+            _check(mypy.api, request["folder"], request["arguments"], writer)
+        os.close(writer)
+        with os.fdopen(reader, "rb") as pipe:
+            answer = pipe.read()
+        os.waitpid(child, 0)
+        answers.write((answer or b'{"code": -1, "out": "", "err": "the check ended without an answer"}') + b"\n")
+        answers.flush()
+
+
+def _check(mypy: Any, folder: str, arguments: Sequence[str], writer: int) -> None:
+    """In the fork: check, answer, end. Never returns."""
+    try:
+        os.chdir(folder)
+        out, err, code = mypy.run(list(arguments))
+        with os.fdopen(writer, "wb") as pipe:
+            pipe.write(json.dumps({"code": code, "out": out, "err": err}).encode())
+    finally:
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

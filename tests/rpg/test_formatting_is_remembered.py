@@ -1,0 +1,87 @@
+"""Formatting through ruff: alone, in company, apart from the loop, remembered: always the same bytes."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from zerorepo_rpg import python_source
+from zerorepo_rpg.python_source import format_files, format_files_apart, look_for_names, undefined_names
+
+FILES = {
+    "a/core.py": "import os, attr\nfrom tiny.x import y\nimport json\ndef f( a ):\n  return   json.dumps(y, attr, a)\n",
+    "b/core.py": "x  = 'ü𝄞'\r\n",
+    "c/__init__.py": '"""Names."""\nfrom tiny.x import y\n__all__=["y"]\n',
+    "d/notes.txt": "left   alone",
+    "e/empty.py": "",
+}
+
+
+@pytest.fixture(autouse=True)
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(python_source, "_formatted", {})
+    python_source._undefined_names.cache_clear()
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The first words of every ruff that ran."""
+    ran, run = [], python_source._run
+
+    def counted(arguments, **more):  # type: ignore[no-untyped-def]
+        ran.append(arguments[0])
+        return run(arguments, **more)
+
+    monkeypatch.setattr(python_source, "_run", counted)
+    return ran
+
+
+def test_a_file_is_formatted_alike_alone_in_company_and_apart(runs: list[str]) -> None:
+    together = format_files(FILES, ("tiny",))
+    assert runs == ["check", "format"]
+    assert "import os" not in together["a/core.py"] and "from tiny.x import y" in together["c/__init__.py"]
+    assert together["d/notes.txt"] == "left   alone"
+    for path, text in FILES.items():
+        python_source._formatted.clear()
+        assert format_files({path: text}, ("tiny",)) == {path: together[path]}
+    python_source._formatted.clear()
+    assert asyncio.run(format_files_apart(FILES, ("tiny",))) == together
+
+
+def test_what_was_formatted_is_not_formatted_again_unless_something_that_matters_differs(runs: list[str]) -> None:
+    first = format_files(FILES, ("tiny",))
+    runs.clear()
+    assert format_files(FILES, ("tiny",)) == first
+    assert format_files({"elsewhere/core.py": FILES["a/core.py"]}, ("tiny",))["elsewhere/core.py"] == first["a/core.py"]
+    assert runs == []
+    assert format_files({"a/core.py": FILES["a/core.py"]}, ("other",)) != {"a/core.py": first["a/core.py"]}
+    assert format_files({"c/names.py": FILES["c/__init__.py"]}, ("tiny",)) is not None
+    assert runs == ["check", "format"] * 2
+
+
+def test_more_than_is_remembered_is_formatted_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(python_source, "_REMEMBERED", 3)
+    format_files({"first.py": "x  = 1\n"})
+    many = {f"m{number}.py": f"x  = {number}\n" for number in range(1, 8)}
+    assert format_files({"first.py": "x  = 1\n", **many})["m7.py"] == "x = 7\n"
+    assert len(python_source._formatted) == 3
+
+
+def test_source_that_is_not_python_is_named_also_beside_good_one() -> None:
+    for work in (format_files, lambda files: asyncio.run(format_files_apart(files))):
+        with pytest.raises(ValueError, match=r"bad\.py is not Python: line 1"):
+            work({"good.py": "x = 1\n", "bad.py": "def (\n"})
+
+
+def test_names_that_were_looked_for_ahead_need_no_second_look(runs: list[str]) -> None:
+    source = "def f() -> Missing:\n    return gone\n"
+    asyncio.run(look_for_names(source, deferred=True))
+    runs.clear()
+    assert undefined_names(source, deferred=True) == [
+        "line 1: Undefined name `Missing`",
+        "line 2: Undefined name `gone`",
+    ]
+    assert runs == []
+    undefined_names(source)
+    assert runs == ["check"]
