@@ -18,7 +18,7 @@ from zerorepo_rpg.staged import stages
 from zerorepo_rpg.validate import LARGE, MODULES, SMALL
 
 STAGES = (
-    "rpg_spec", "rpg_features", "rpg_modules", "rpg_base_classes", "rpg_files", "rpg_interfaces", "rpg_plan",
+    "rpg_spec", "rpg_features", "rpg_limits", "rpg_modules", "rpg_base_classes", "rpg_files", "rpg_interfaces", "rpg_plan",
 )  # fmt: skip
 """Rules that plan, in their order."""
 _MENDS = 3
@@ -59,7 +59,7 @@ def planning(lock: Lock, change: Foreseen, pending: Mapping[str, int]) -> tuple[
         sure = pending.get(stage, 0)
         if number < first:
             continue
-        if stage in ("rpg_files", "rpg_interfaces", "rpg_plan"):
+        if stage in ("rpg_limits", "rpg_files", "rpg_interfaces", "rpg_plan"):
             low, likely, high = max(low, sure), max(likely, sure), max(high, sure)
         elif sure:
             low = likely = high = sure
@@ -72,6 +72,7 @@ _Guess = dict[str, tuple[str, int, int, int]]
 _WHAT = {
     "rpg_spec": "parse the sections that changed",
     "rpg_features": "features",
+    "rpg_limits": "what meets the limits, when these change or features go or get other names",
     "rpg_modules": "modules, when features come, go or get other names",
     "rpg_base_classes": "base classes, for the same reason",
     "rpg_files": "files of the modules whose features come, go or get other names",
@@ -86,6 +87,7 @@ def _anew(change: Foreseen) -> _Guess:
     likely = 1 if few else min(max(MODULES[0], round(wanted / 5)), MODULES[1])
     most = MODULES[1] if wanted <= LARGE else wanted
     amounts = dict.fromkeys(STAGES, (1, 1, 1))
+    amounts["rpg_limits"] = (0, 1, 2)
     amounts["rpg_files"] = amounts["rpg_interfaces"] = (1, likely, most)
     amounts["rpg_plan"] = (0, 0, _MENDS)
     return {stage: (_WHAT[stage], *amount) for stage, amount in amounts.items()}
@@ -101,6 +103,8 @@ def _changed(lock: Lock, change: Foreseen, *, parsed: bool) -> _Guess:
     amounts = {
         "rpg_spec": (0, 0, 0),
         "rpg_features": (int(parsed and touched), int(touched), 1),
+        # Twice for one that must be met and that nothing is said to meet.
+        "rpg_limits": (0, regrouping if lock.limits else 0, 2),
         "rpg_modules": (0, regrouping, 1),
         "rpg_base_classes": (0, regrouping, 1),
         "rpg_files": (0, len(reach.regrouped), most),

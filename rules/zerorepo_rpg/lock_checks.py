@@ -114,9 +114,11 @@ def _like(name: str, candidates: Collection[str]) -> bool:
 
 
 _SECTIONS = (
-    ("requirement", ("id",)), ("feature", ("id",)), ("module", ("id",)), ("file", ("path",)), ("base_class", ("id",)),
-    ("interface", ("id",)), ("flow", ("source", "target")),
-)  # fmt: skip
+    *((name, ("id",)) for name in ("requirement", "limit", "feature", "module")),
+    ("file", ("path",)),
+    *((name, ("id",)) for name in ("base_class", "interface")),
+    ("flow", ("source", "target")),
+)
 _KEYS = {
     "feature_ids": "id", "feature_requirement": "requirements", "feature_module": "features", "module_names": "id",
     "flow_data": "data_name", "file_paths": "path", "file_module": "module", "file_clash": "path", "feature_file": "features",

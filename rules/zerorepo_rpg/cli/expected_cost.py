@@ -14,7 +14,7 @@ from zerorepo_llm.prices import Price
 from zerorepo_llm.settings import LLMSettings, Tier, model_of
 from zerorepo_rpg.expected_questions import Asked
 
-_MEDIUM = ("rpg_spec", "rpg_files")
+_MEDIUM = ("rpg_spec", "rpg_limits", "rpg_files")
 _INSTRUCTIONS = 1500
 """Tokens of a prompt besides what it shows: instructions and the schema of the answer, measured to the nearest 500."""
 _ANSWER = (300, 2000)
