@@ -240,9 +240,7 @@ def show(
         )
         return
     for node in nodes:
-        typer.echo(
-            f"{' / '.join(found.path(node))}  ({node.level} {node.id}, {node.packages} sources, {node.apis} examples)"
-        )
+        typer.echo(f"{' / '.join(found.path(node))}  ({node.level} {node.id}, {_seen(node)})")
         if name is None:
             continue
         if node.description:
@@ -255,7 +253,13 @@ def show(
                 )
             )
         for child in found.children.get(node.id, ()):
-            typer.echo(f"  - {child.name}  ({child.packages} sources, {child.apis} examples)")
+            typer.echo(f"  - {child.name}  ({_seen(child)})")
+
+
+def _seen(node: Any) -> str:
+    """In how many sources and examples, for a person."""
+    many = (("source", node.packages), ("example", node.apis))
+    return ", ".join(f"{count:,} {what}{'' if count == 1 else 's'}" for what, count in many)
 
 
 @ontology_app.command()
@@ -307,7 +311,8 @@ def _pinned(what: str, place: list[str], any_license: bool, wheels: str) -> Any:
     with tempfile.TemporaryDirectory(prefix="zerorepo-extend-") as folder:
         target = Path(folder)
         own = Path(wheels) if wheels else None
-        asyncio.run(download(what, ["--no-deps", what], target, folder=own, longest_s=fetch.LONGEST_S, hint=fetch.HINT))
+        hint = f"it was looked for in {own}: `zerorepo ontology build --wheels` said so" if own else fetch.HINT
+        asyncio.run(download(what, ["--no-deps", what], target, folder=own, longest_s=fetch.LONGEST_S, hint=hint))
         wheel = next(iter(sorted(target.glob("*.whl"))))
         attrs: dict[str, Any] = {
             "package": name, "version": version, "wheel": wheel.name,

@@ -84,15 +84,28 @@ def _embeddings(graph: _Graph, weights: Weights, engine: str) -> str:
     graph.node("Slice", ["shape", "one", "two"], "length")
     graph.node("Slice", ["positions", "zero", "length", "zero"], "positions_here")
     graph.node("Add", ["words_here", "positions_here"], "embedded")
-    return _norm(graph, weights, "embeddings.LayerNorm", "embedded", None, None)
+    return _norm(graph, weights, engine, "embeddings.LayerNorm", "embedded")
 
 
-def _norm(graph: _Graph, weights: Weights, name: str, state: str, skip: str | None, bias: str | None) -> str:
+def _norm(
+    graph: _Graph,
+    weights: Weights,
+    engine: str,
+    name: str,
+    state: str,
+    skip: str | None = None,
+    bias: str | None = None,
+) -> str:
     gamma = graph.constant(f"{name}.gamma", weights.plain[f"{name}.weight"])
     beta = graph.constant(f"{name}.beta", weights.plain[f"{name}.bias"])
     if skip is None or bias is None:
         return graph.node("LayerNormalization", [state, gamma, beta], f"{name}.out", axis=-1, epsilon=_EPSILON)
     bias = graph.constant(f"{name}.skip_bias", weights.plain[bias])
+    if engine == "fp32":
+        # Measured: faster than the fused operator, by a tenth of a whole run. `int8` keeps the vectors that it has.
+        biased = graph.node("Add", [state, bias], f"{name}.biased")
+        summed = graph.node("Add", [biased, skip], f"{name}.summed")
+        return graph.node("LayerNormalization", [summed, gamma, beta], f"{name}.out", axis=-1, epsilon=_EPSILON)
     inputs = [state, skip, gamma, beta, bias]
     return graph.node("SkipLayerNormalization", inputs, f"{name}.out", domain=_CONTRIB, epsilon=_EPSILON)
 
@@ -109,12 +122,12 @@ def _layer(graph: _Graph, weights: Weights, engine: str, name: str, state: str) 
     )
     dense = f"{name}.attention.output"
     mixed = _times(graph, weights, engine, f"{dense}.dense", attended, f"{dense}.out")
-    state = _norm(graph, weights, f"{dense}.LayerNorm", mixed, state, f"{dense}.dense.bias")
+    state = _norm(graph, weights, engine, f"{dense}.LayerNorm", mixed, state, f"{dense}.dense.bias")
     wide = _times(graph, weights, engine, f"{name}.intermediate.dense", state, f"{name}.wide")
     bias = graph.constant(f"{name}.wide_bias", weights.plain[f"{name}.intermediate.dense.bias"])
     bent = graph.node("BiasGelu", [wide, bias], f"{name}.bent", domain=_CONTRIB)
     narrow = _times(graph, weights, engine, f"{name}.output.dense", bent, f"{name}.narrow")
-    return _norm(graph, weights, f"{name}.output.LayerNorm", narrow, state, f"{name}.output.dense.bias")
+    return _norm(graph, weights, engine, f"{name}.output.LayerNorm", narrow, state, f"{name}.output.dense.bias")
 
 
 def _times(graph: _Graph, weights: Weights, engine: str, name: str, state: str, output: str) -> str:

@@ -58,6 +58,20 @@ _GENERIC = frozenset(
     )
 )
 """Words that say something only with what they stand below: ``search.forms`` is "Search forms"."""
+_JOINED = {
+    each.replace(" ", ""): each
+    for each in """axis artist, axis grid, block matrix, block processors, boot steps, char array, chart data,
+    chart sheet, color bar,
+    color map, color maps, connection pool, cookie jar, data structures, data type, data types, date format, date time,
+    default tags, descriptive stats, distributed modules, embedded package, entry points, event loop, field set, file post,
+    frame buffer, frame rate, gray code, http cache, http session, identity search, life cycle, lock file, native types,
+    normal forms, number fields, offset box, page range, path effects, peak list, phone number, polynomial ring, rational
+    tools, rich text, root isolation, social account, state space, static files, template tags, test client, text object,
+    text path, thread local, tree processors, twitter client, unit root, user agent, vertex array, view sets, wish lists""".replace(
+        "\n    ", " "
+    ).split(", ")
+}
+"""Names of modules that are two words."""
 _ACRONYMS = {
     each.lower(): each
     for each in re.findall(
@@ -118,6 +132,7 @@ def _named(parts: Sequence[str], own: set[str]) -> str:
             words = [part]
         else:
             words = _WORD.findall(part)
+        words = [inner for word in words for inner in _JOINED.get(word, word).split()]
         phrase = " ".join(
             _ACRONYMS.get(each.lower(), each if each.isupper() and len(each) > 1 else each.lower()) for each in words
         )

@@ -21,6 +21,7 @@ from zerorepo_ontology import naming
         ("authlib.oauth2.rfc6750", "", "RFC 6750"),
         ("faker.providers.bank.es_MX", "", "Bank"),
         ("flask.sessions", "", "Sessions"),
+        ("urllib3.connectionpool", "", "Connection pool"),
         ("sklearn.metrics", "Score functions, performance metrics, pairwise metrics", "Score functions"),
         ("matplotlib.layout", "Each layout object is a single", "Layout"),
     ],

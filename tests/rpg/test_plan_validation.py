@@ -18,7 +18,15 @@ from zerorepo_rpg.degrees import candidates
 from zerorepo_rpg.plan_model import DataFlow, FileLayout, FilePlan, ModulePlan, ModuleSet, NodeInterface, Plan
 from zerorepo_rpg.skeleton import skeleton, stub_source
 from zerorepo_rpg.type_checks import plan_notes
-from zerorepo_rpg.validate import check_interface, check_layout, check_modules, messages, path_problems, validate_plan
+from zerorepo_rpg.validate import (
+    check_interface,
+    check_layout,
+    check_modules,
+    hidden_modules,
+    messages,
+    path_problems,
+    validate_plan,
+)
 
 from .sample import FEATURES, plan, spec
 
@@ -146,6 +154,18 @@ def test_a_small_library_needs_no_three_modules() -> None:
     assert check_modules(one, few) == []
     whole = ModuleSet(modules=(ModulePlan(id="m", features=FEATURES),))
     assert [p.check for p in check_modules(whole, features)] == ["module_count"]
+
+
+def test_a_module_that_a_named_function_would_hide_is_told_before_anything_is_built_on_it() -> None:
+    modules = ModuleSet(
+        modules=(ModulePlan(id="occurrences", features=("a",)), ModulePlan(id="dates", features=("b",)))
+    )
+    (problem,) = hidden_modules(modules, ["occurrences", "Rule"])
+    assert (problem.check, problem.where) == (
+        "module_names",
+        "occurrences",
+    ) and "another name for the module" in problem.message
+    assert hidden_modules(modules, ["occurs_on", "Rule"]) == []
 
 
 @settings(deadline=None)

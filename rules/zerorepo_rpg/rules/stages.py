@@ -23,7 +23,7 @@ from zerorepo_rpg.rules.asking import all_served, forbid_when_locked, stage_dige
 from zerorepo_rpg.rules.notes import PlanNote
 from zerorepo_rpg.rules.vectors import Refine, feature_vectors
 from zerorepo_rpg.spec_model import RepositorySpec, Requirement
-from zerorepo_rpg.validate import check_base_classes, check_features, check_modules, messages
+from zerorepo_rpg.validate import check_base_classes, check_features, check_modules, hidden_modules, messages
 
 
 class StageAttrs(Attrs):
@@ -141,11 +141,13 @@ async def _ask_modules(
     ctx: RuleContext[StageAttrs], spec: RepositorySpec, features: FeatureSet, old: ModuleSet
 ) -> ModuleSet:
     few = len(features.features) < 6
+    named = [function.name for function in spec.functions] + [model.name for model in spec.data_models]
 
     def check(value: ModuleSet) -> list[str]:
         # A circle alone is for a rule to break, which costs no question.
         broken = without_cycles(value, features.features)[0]
-        return messages(check_modules(value, features)) if check_modules(broken, features) else []
+        found = check_modules(value, features) if check_modules(broken, features) else []
+        return messages([*found, *hidden_modules(value, named)])
 
     answer = await ask_json(
         ctx,
