@@ -129,6 +129,13 @@ def _check_sources(table: TargetTable, target: Target, found: Declared) -> None:
                 where=target.where_of(SourcePath(path)),
                 hint=f"name its files, for example `{path}/**`",
             )
+        if os.path.lexists(root / path):
+            what = "neither file nor folder" if (root / path).exists() else "a link that leads nowhere"
+            raise UsageError(
+                f"`{target.label}` needs the file `{path}`, which is {what}",
+                where=target.where_of(SourcePath(path)),
+                hint="put a regular file, or a link to one, in its place",
+            )
         folder = (root / path).parent
         names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
         near = did_you_mean(folder.joinpath(path).name, names)

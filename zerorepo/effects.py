@@ -6,7 +6,9 @@ Knows nothing of how a target is decided on or run.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
+from zerorepo.action_key import key_of
 from zerorepo.build_result import BuildOptions
 from zerorepo.cas import Cas
 from zerorepo.digest import Digest
@@ -19,7 +21,7 @@ from zerorepo.sources import SourceTree
 from zerorepo.store import Store
 from zerorepo.table import Target, TargetTable
 from zerorepo.target import TargetDecl
-from zerorepo.trace import Trace
+from zerorepo.trace import Trace, TraceStore
 from zerorepo.workspace import Workspace
 
 _PATIENCE_S = 2.0  # for another builder to let go of an output that it has just written
@@ -37,6 +39,7 @@ class Effects:
         outputs: OutputTree,
         cas: Cas,
         local: Store,
+        traces: TraceStore,
         events: EventStream,
     ) -> None:
         self._workspace = workspace
@@ -46,6 +49,7 @@ class Effects:
         self._outputs = outputs
         self._cas = cas
         self._local = local
+        self._traces = traces
         self._events = events
         self._patience_s = _PATIENCE_S
         self.updated: list[str] = []
@@ -97,10 +101,16 @@ class Effects:
             if not self._local.claims.take_soon(b"o" + path.encode(), self._patience_s):
                 self._patience_s = 0.0  # whoever holds it was stopped, or hangs: it is not waited for again and again
         try:
-            self._outputs.ensure(str(target.label), trace.output_digests(), _executable(trace), previous)
+            files, made = trace.output_digests(), partial(self._made, target)
+            self._outputs.ensure(str(target.label), files, _executable(trace), previous, made)
         finally:
             for path in claims:
                 self._local.finish(b"o" + path.encode())
+
+    def _made(self, target: Target, path: str) -> set[str]:
+        """The digests of what the target, as it is declared now, is known to have written to a path."""
+        traces = self._traces.get(key_of(target.described(), self._cas.function))
+        return {trace.outputs[path][0] for trace in traces if path in trace.outputs}
 
 
 def _executable(trace: Trace) -> list[str]:

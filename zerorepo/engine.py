@@ -94,7 +94,15 @@ class Engine:
         self._begun: dict[Label, tuple[Unit, _Known]] = {}
         self._order: Mapping[Label, int] = {}
         self._effects = Effects(
-            workspace, self.options, self.table, self.sources, self.outputs, self.cas, self.local, self.events
+            workspace,
+            self.options,
+            self.table,
+            self.sources,
+            self.outputs,
+            self.cas,
+            self.local,
+            self.traces,
+            self.events,
         )
         self._flusher: asyncio.Task[None] | None = None
         if not self.options.dry_run:

@@ -48,7 +48,7 @@ def write_atomic(
                 raise
             _write(path, path.parent, data, mode, durable, mtime_ns)
     except OSError as error:
-        raise EnvironmentFailure(f"Cannot write: {error.strerror}", where=str(path)) from error
+        raise _failure(str(path), error) from error
 
 
 def _write(path: Path, folder: Path, data: bytes, mode: int, durable: bool, mtime_ns: int | None) -> None:
@@ -102,9 +102,21 @@ def replace_file(path: str, data: bytes, *, mode: int, scratch: str, mtime_ns: i
         if isinstance(error, OSError) and error.errno == errno.EXDEV:
             write_atomic(Path(path), data, mode=mode, mtime_ns=mtime_ns)
         elif isinstance(error, OSError):
-            raise EnvironmentFailure(f"Cannot write: {error.strerror}", where=path) from error
+            raise _failure(path, error) from error
         else:
             raise
+
+
+def _failure(path: str, error: OSError) -> EnvironmentFailure:
+    hint = None
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        parents = [
+            str(parent) for parent in reversed(Path(path).parents) if os.path.lexists(parent) and not parent.is_dir()
+        ]
+        hint = f"`{parents[0]}` is in the way, where a folder is needed; move it away" if parents else None
+    elif error.errno in (errno.ENOSPC, errno.EDQUOT):
+        hint = "make room and build again; what was finished is kept"
+    return EnvironmentFailure(f"Cannot write: {error.strerror}", where=path, hint=hint)
 
 
 def _write_whole(handle: int, data: bytes) -> None:

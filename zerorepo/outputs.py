@@ -10,7 +10,7 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 
@@ -92,9 +92,18 @@ class OutputTree:
         return True
 
     def ensure(
-        self, label: str, files: Mapping[str, Digest], executable: Iterable[str], previous: Iterable[str]
+        self,
+        label: str,
+        files: Mapping[str, Digest],
+        executable: Iterable[str],
+        previous: Iterable[str],
+        made: Callable[[str], Container[str]] = lambda path: (),
     ) -> None:
-        """Bring the files of one target about: remove those of ``previous`` that are no more; write, restore, adopt equal ones."""
+        """Bring the files of one target about: remove those of ``previous`` that are no more; write, restore, adopt equal ones.
+
+        ``made`` says which digests of a path the target is known to have made at any time; it is asked about a file of which
+        nothing is remembered here, since the state may have been lost.
+        """
         self.claim(label, files)
         # First, because a folder may take the place of a file, or a file that of a folder.
         for path in previous:
@@ -105,9 +114,11 @@ class OutputTree:
             text, mode = str(digest), 0o755 if path in modes else 0o644
             # What ``intact`` has just seen is not looked at twice.
             if self._checked.pop(path, None) != (text, mode, label):
-                self._ensure_one(label, path, digest, text, mode)
+                self._ensure_one(label, path, digest, text, mode, made)
 
-    def _ensure_one(self, label: str, path: str, digest: Digest, text: str, mode: int) -> None:
+    def _ensure_one(
+        self, label: str, path: str, digest: Digest, text: str, mode: int, made: Callable[[str], Container[str]]
+    ) -> None:
         target = self._base + path
         record, stat = self._record(path), stat_of(target)
         if record is not None and as_remembered(record, text, mode, stat):
@@ -124,7 +135,8 @@ class OutputTree:
                 raise EnvironmentFailure(
                     "An output is in the way of something that is no regular file", where=target, hint="move it away"
                 )
-            if (record is None or not self._is_ours(target, record)) and not self._is_another_builders(path, target):
+            known = self._is_ours(target, record) if record is not None else present in made(path)
+            if not known and not self._is_another_builders(path, target):
                 if not self._overwrite:
                     self._tell(label, path)
                     return

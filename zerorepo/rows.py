@@ -220,7 +220,14 @@ class Rows:
     def claims(self) -> Claims:
         """Names that one process holds at a time among all that use this store."""
         if self._claims is None:
-            self._claims = Claims(self.folder)
+            try:
+                self._claims = Claims(self.folder)
+            except OSError as error:
+                raise EnvironmentFailure(
+                    f"Cannot use the store: {error.strerror}",
+                    where=str(self.folder),
+                    hint="something removed or closed its folder while it was in use; build again",
+                ) from error
         return self._claims
 
 

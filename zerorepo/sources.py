@@ -151,9 +151,16 @@ class SourceTree:
         wanted, unwanted = [_regex(p) for p in include], [_regex(p) for p in exclude]
         if self._files is None:
             self._files = sorted(self._walk(""))
-        return tuple(
+        found = tuple(
             f for f in self._files if any(r.fullmatch(f) for r in wanted) and not any(r.fullmatch(f) for r in unwanted)
         )
+        for path in found:
+            if not path.isascii() and path.encode(errors="ignore").decode() != path:
+                shown = path.encode(errors="backslashreplace").decode()
+                raise EnvironmentFailure(
+                    "The name of a source file is not UTF-8", where=shown, hint="rename it, or leave it out of the glob"
+                )
+        return found
 
     def _walk(self, folder: str) -> list[str]:
         found: list[str] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import shutil
 import sqlite3
 import threading
 import time
@@ -283,3 +284,11 @@ def test_a_torn_or_flipped_record_of_a_journal_is_not_believed(tmp_path: Path) -
     for place in range(whole, len(data)):
         path.write_bytes(data[:place] + bytes([data[place] ^ 16]) + data[place + 1 :])
         assert [record for _, _, records in pending(tmp_path) for record in records] == [(b"first", b"1" * 20)]
+
+
+def test_a_store_whose_folder_goes_away_is_no_bug_of_a_rule(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    shutil.rmtree(tmp_path / "store")
+    with pytest.raises(EnvironmentFailure, match="Cannot use the store"):
+        _ = store.claims
+    store.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,6 +71,24 @@ def test_a_file_that_was_there_before_is_somebodys(toys: Callable[..., RuleRunne
     runner = toys(ONE, {"a": "A", "out/x": "mine"})
     assert edited(runner.build_ok()) == ["out/x"]
     assert runner.read("out/x") == b"mine"
+
+
+def test_what_a_target_once_made_is_no_edit_when_the_state_was_lost(toys: Callable[..., RuleRunner]) -> None:
+    runner = toys(ONE, {"a": "A"})
+    runner.build_ok()
+    runner.write("a", "B")
+    runner.build_ok()
+    for content in ("A", "B"):
+        runner.write("out/x", content)
+        shutil.rmtree(runner.root / ".zerorepo/state")
+        runner.write("a", f"new {content}")
+        assert edited(runner.build_ok()) == []
+        assert runner.read("out/x") == f"new {content}".encode()
+    runner.write("out/x", "an edit")
+    shutil.rmtree(runner.root / ".zerorepo/state")
+    runner.write("a", "C")
+    assert edited(runner.build_ok()) == ["out/x"]
+    assert runner.read("out/x") == b"an edit"
 
 
 def test_going_back_to_the_original_by_hand_ends_the_edit(toys: Callable[..., RuleRunner]) -> None:
@@ -318,3 +337,13 @@ def test_an_output_handed_to_another_target_is_not_taken_back_by_the_first(toys:
     runner.build_ok("//:t1")
     runner.build_ok("//:t0")
     assert runner.outputs() == {"o/h": b"B", "t0": b"A"}
+
+
+def test_a_file_where_outputs_need_a_folder_is_named(toys: Callable[..., RuleRunner]) -> None:
+    runner = toys(
+        '[[target]]\nname = "x"\nrule = "cat"\nsrcs = ["a"]\nout = "deep/er/x"\n', {"a": "A", "out/deep": "mine"}
+    )
+    (failed,) = runner.build().result.failed.values()
+    assert isinstance(failed, EnvironmentFailure)
+    assert f"`{runner.root}/out/deep` is in the way" in (failed.hint or "")
+    assert runner.read("out/deep") == b"mine"

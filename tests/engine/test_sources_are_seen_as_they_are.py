@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from zerorepo.digest import DigestFunction
-from zerorepo.errors import TargetFailed
+from zerorepo.errors import EnvironmentFailure, TargetFailed, UsageError
 from zerorepo.sources import SourceTree
 from zerorepo.store import Store
 from zerorepo.testing import RuleRunner
@@ -141,3 +141,31 @@ def test_garbage_in_the_remembered_state_is_ignored(tmp_path: Path) -> None:
         store = Store(tmp_path / ".state")
         store.put(b"sa", row)
         assert SourceTree(tmp_path, store, XXH3, frozenset()).digest("a") == XXH3.of_bytes(b"A")
+
+
+def test_a_name_that_is_no_utf_8_is_told_where_a_glob_finds_it(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "é").write_text("A")
+    odd = tmp_path / "in" / os.fsdecode(b"\xff.txt")
+    odd.write_text("B")
+    with pytest.raises(EnvironmentFailure, match="is not UTF-8"):
+        tree(tmp_path).glob(["in/*"], [])
+    assert tree(tmp_path).glob(["in/*"], ["in/*.txt"]) == ("in/é",)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: path.symlink_to("nowhere"), "a link that leads nowhere"),
+        (lambda path: path.symlink_to(path.name), "a link that leads nowhere"),
+        (os.mkfifo, "neither file nor folder"),
+        (lambda path: path.symlink_to("/dev/null"), "neither file nor folder"),
+    ],
+)
+def test_a_source_that_is_there_and_no_file_is_said_to_be_what_it_is(
+    toys: Callable[..., RuleRunner], make: Callable[[Path], object], words: str
+) -> None:
+    runner = toys(ONE)
+    make(runner.root / "a")
+    with pytest.raises(UsageError, match=words):
+        runner.build()
