@@ -41,8 +41,15 @@ _FORMATS = (
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
 )
 
+_CONTROL = re.compile(r"\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+
 _concealed: dict[str, str] = {}
 """Form of a value to where the value comes from; the longest first, so that a part never hides the whole."""
+
+
+def visible(text: str) -> str:
+    """Text with control characters written out, but for tabs and line ends: what a program printed must not steer a terminal."""
+    return _CONTROL.sub(lambda found: repr(found.group())[1:-1], text)
 
 
 def conceal(value: str, source: str) -> None:
@@ -123,4 +130,5 @@ __all__ = [
     "looks_like_a_key",
     "mask",
     "redact",
+    "visible",
 ]

@@ -34,6 +34,16 @@ def test_1_when_a_build_fails(ws: Command) -> None:
     assert (ws.root / "out/x").exists()
 
 
+def test_what_a_failed_program_printed_does_not_steer_the_terminal(tmp_path: Path) -> None:
+    shout = (
+        '[[target]]\nname = "loud"\nrule = "command"\nouts = ["o"]\n'
+        + "cmd = \"printf '\\\\033[31mred\\\\000\\\\tend' >&2; exit 3\"\n"
+    )
+    answer = Command(tmp_path / "loud", shout, {})("build", "//...")
+    assert answer.code == 1 and "\\x1b[31mred\\x00\tend" in answer.err
+    assert not {"\x1b", "\x00"} & set(answer.err)
+
+
 @pytest.mark.parametrize(
     "args",
     [["build", "//:nothing"], ["build", "--no-such-flag"], ["build", "-j", "0"], ["nonsense"], ["build", "@x//y"],

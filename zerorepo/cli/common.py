@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zerorepo.errors import EnvironmentFailure, UsageError
-from zerorepo.redaction import mask, redact
+from zerorepo.redaction import mask, redact, visible
 
 # A query whose graph is at hand needs neither: they bring pydantic.
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def many(number: int, what: str, plural: str = "") -> str:
 
 def say(text: str = "") -> None:
     """A line for people, to stderr."""
-    print(redact(text), file=sys.stderr, flush=True)
+    print(visible(redact(text)), file=sys.stderr, flush=True)
 
 
 def emit(text: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from zerorepo.cli.summary import Summary
 from zerorepo.events import Event
-from zerorepo.redaction import mask
+from zerorepo.redaction import mask, visible
 
 SILENT = frozenset({"progress", "meter", "log"})
 """Notes that are no news for a person."""
@@ -39,14 +39,18 @@ class PlainDisplay:
             ended = self._summary.count("done", "cached", "failed", "skipped")
             sign = "" if event.new == "done" else "FAILED "
             title = f" ({event.title})" if event.title and event.title != event.mnemonic else ""
-            print(mask(f"[{ended}/{known}] {sign}{event.mnemonic} {event.label}{title}"), file=sys.stderr, flush=True)
+            print(
+                visible(mask(f"[{ended}/{known}] {sign}{event.mnemonic} {event.label}{title}")),
+                file=sys.stderr,
+                flush=True,
+            )
         elif event.kind == "note" and event.id not in SILENT:
             detail = " ".join(str(value) for value in event.detail.values())
-            print(mask(f"note: {event.id}: {detail}"), file=sys.stderr, flush=True)
+            print(visible(mask(f"note: {event.id}: {detail}")), file=sys.stderr, flush=True)
         elif event.kind == "note" and event.id == "progress" and event.detail.get("key") not in self._told:
             # Once for each action: whoever reads a log must see what a build waits for, but not how it waits.
             self._told.add(event.detail.get("key"))
-            print(mask(f"{event.label}: {event.detail['text']}"), file=sys.stderr, flush=True)
+            print(visible(mask(f"{event.label}: {event.detail['text']}")), file=sys.stderr, flush=True)
 
     def tick(self) -> None:
         """Nothing to redraw."""
@@ -80,7 +84,7 @@ class LiveDisplay:
             self._say(f"[yellow]note:[/] {_escape(event.id)}: {_escape(detail)}")
 
     def _say(self, markup: str) -> None:
-        self._console.print(mask(markup), soft_wrap=True)
+        self._console.print(visible(mask(markup)), soft_wrap=True)
 
     def _render(self) -> Any:
         from rich.text import Text
