@@ -131,7 +131,10 @@ def _nodes(lock: Lock) -> list[NodeInterface]:
 
 
 def untouched(before: Lock, after: Lock) -> list[str]:
-    """Nodes that an edit must not change: no requirement behind them came, went or changed, and they use none of which one did."""
+    """Nodes that an edit must not change: no requirement behind them came, went or changed, and they use none of which one did.
+
+    Nor does their docstring name a node that is gone: it would not be true any more.
+    """
     old, new = before.plan(), after.plan()
     assert old is not None and new is not None
     words = {(each.id, each.text) for each in before.requirements} ^ {
@@ -142,6 +145,8 @@ def untouched(before: Lock, after: Lock) -> list[str]:
         each.id for plan in (old, new) for each in plan.features.features if requirements & set(each.requirements)
     }
     touched = {node.id for plan in (old, new) for node in plan.nodes() if features & set(node.features)}
+    gone = {node.name for node in old.nodes()} - {node.name for node in new.nodes()}
+    touched |= {node.id for node in old.nodes() if gone & set(re.findall(r"\w+", node.docstring))}
     return [node.id for node in old.nodes() if not old.closure({node.id}) & touched]
 
 

@@ -25,7 +25,7 @@ EXPECTED = {
     ("linkshelf", "remove"): (20, 1, 0, 1),
     ("cadence", "reword"): (22, 1, 0, 0),
     ("cadence", "add"): (23, 0, 1, 0),
-    ("cadence", "remove"): (22, 0, 0, 1),
+    ("cadence", "remove"): (21, 1, 0, 1),
 }
 """Nodes kept, changed, added and removed."""
 
