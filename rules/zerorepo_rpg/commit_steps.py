@@ -69,11 +69,12 @@ def _is_init_of(path: str, paths: Iterable[str]) -> bool:
 
 def names_so_far(old: str, new: str, known: Collection[tuple[str, str]]) -> str:
     """An ``__init__`` file on its way from ``old`` to ``new``: of the names that either imports those that are ``known``."""
-    tree = ast.parse(new or old)
+    trees = [_parsed(old), _parsed(new)]
+    tree = trees[1] if new else trees[0]
     pairs = {
         (node.module or "", alias.name)
-        for text in (old, new)
-        for node in ast.parse(text).body
+        for each in trees
+        for node in each.body
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
@@ -83,6 +84,14 @@ def names_so_far(old: str, new: str, known: Collection[tuple[str, str]]) -> str:
     public = sorted({name for _, name in modules})
     lines += ["", f"__all__ = {public!r}"] if public else []
     return format_python("\n".join(lines) + "\n")
+
+
+def _parsed(text: str) -> ast.Module:
+    """A file's tree; that of an empty file when somebody has committed one that does not parse."""
+    try:
+        return ast.parse(text)
+    except SyntaxError:
+        return ast.parse("")
 
 
 def _nodes(text: str | None) -> dict[str, Mapping[str, Any]]:

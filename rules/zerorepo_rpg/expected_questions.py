@@ -104,7 +104,7 @@ def _changed(lock: Lock, change: Foreseen, *, parsed: bool) -> _Guess:
         "rpg_spec": (0, 0, 0),
         "rpg_features": (int(parsed and touched), int(touched), 1),
         # Twice for one that must be met and that nothing is said to meet.
-        "rpg_limits": (0, regrouping if lock.limits else 0, 2),
+        "rpg_limits": (0, int(bool(change.limits)) or (regrouping if lock.limits else 0), 2),
         "rpg_modules": (0, regrouping, 1),
         "rpg_base_classes": (0, regrouping, 1),
         "rpg_files": (0, len(reach.regrouped), most),

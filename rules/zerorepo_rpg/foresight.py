@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Sequence
 from difflib import SequenceMatcher
 
 from zerorepo.values import Value
+from zerorepo_rpg.limit_rules import recognised
 from zerorepo_rpg.lock import Lock
 from zerorepo_rpg.naming import slug, unique
 from zerorepo_rpg.plan_model import Feature
@@ -35,7 +36,8 @@ class Rewording(Value):
 class Foreseen(Value):
     """How requirements change. ``unparsed``: sections that nobody has been asked about; what is said of these is by rule.
 
-    ``unclear``: requirements of such sections that no longer stand there, while there are other new words.
+    ``unclear``: requirements of such sections that no longer stand there, while there are other new words. ``limits``: texts of
+    limits that no longer stand there; they are accounted for anew.
     """
 
     kept: int = 0
@@ -44,6 +46,7 @@ class Foreseen(Value):
     removed: tuple[Requirement, ...] = ()
     unclear: tuple[Requirement, ...] = ()
     unparsed: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
 
     @property
     def touched(self) -> tuple[Requirement, ...]:
@@ -72,9 +75,14 @@ def read_by_rule(lock: Lock, text: str, unparsed: Collection[str] | None = None)
     open_ = [each for each in sections if unparsed is None or each.id in unparsed]
     said = flat("\n\n".join(each.text for each in sections))
     gone = [each for each in lock.requirements if key(each) not in said]
-    known = [key(each) for each in lock.requirements]
-    items = [each for section in open_ for each in _unknown_items(section, known)]
-    new = [*(item for _, item in items), *_unknown_sentences(open_, known)]
+    limits = tuple(each.text for each in lock.limits if flat(each.text) not in said)
+    known = [*(key(each) for each in lock.requirements), *(flat(each.text) for each in lock.limits)]
+    by_rule = _ByRule(lock, limits)
+    items = [each for section in open_ for each in _unknown_items(section, known) if not by_rule.covers(each[1])]
+    new = [
+        *(item for _, item in items),
+        *(each for each in _unknown_sentences(open_, known) if not by_rule.covers(each)),
+    ]
     reworded, left = _paired(gone, new)
     taken = {each.text for each in reworded}
     rest = [each for each in dict.fromkeys(new) if not any(each in text or text in each for text in taken)]
@@ -95,7 +103,22 @@ def read_by_rule(lock: Lock, text: str, unparsed: Collection[str] | None = None)
         removed=() if prose else tuple(left),
         unclear=tuple(left) if prose else (),
         unparsed=tuple(each.id for each in open_ if each.text.strip()),
+        limits=limits,
     )
+
+
+class _ByRule:
+    """Sentences that are no new requirements: limits that rules recognise, and the new words of limits that are gone."""
+
+    def __init__(self, lock: Lock, gone: Collection[str]) -> None:
+        package = lock.layout.package_name if lock.layout else ""
+        self._spec = RepositorySpec(title="", description="", package_name=package, requirements=lock.requirements)
+        self._gone = [flat(text).split() for text in gone]
+
+    def covers(self, text: str) -> bool:
+        words = flat(text).split()
+        alike = (SequenceMatcher(None, old, words, autojunk=False).ratio() for old in self._gone)
+        return bool(recognised(text, self._spec)) or any(ratio >= _ALIKE for ratio in alike)
 
 
 def leaving(change: Foreseen, features: Sequence[Feature]) -> tuple[frozenset[str], frozenset[str]]:

@@ -16,6 +16,12 @@ DEPENDENCIES, PERMISSIONS, LICENSE, PACKAGE = "dependencies", "permissions", "li
 PYTHON, TYPED, DOCUMENTED, TESTED = "python-version", "typed", "documented", "tested"
 NO_DYNAMIC_CODE, NO_CODE_AT_IMPORT, ACYCLIC = "no-dynamic-code", "no-code-at-import", "acyclic-modules"
 
+WORDED = (DEPENDENCIES, PERMISSIONS)
+"""Rules that make sure of more or less, as the specification says."""
+RULES = frozenset((
+    DEPENDENCIES, PERMISSIONS, LICENSE, PACKAGE, PYTHON, TYPED, DOCUMENTED, TESTED, NO_DYNAMIC_CODE, NO_CODE_AT_IMPORT, ACYCLIC,
+))  # fmt: skip
+
 
 def enforced(spec: RepositorySpec) -> dict[str, str]:
     """The rules that what is built from a specification passes, by name, each as a sentence."""

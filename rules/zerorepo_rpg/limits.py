@@ -104,6 +104,8 @@ def _key(text: str) -> str:
 
 def _stated_priority(text: str) -> Priority:
     """A demand on quality has the priority of its verb, as a requirement has."""
+    if re.search(r"\b(must|shall|never|cannot)\b|\b(may|could|should) not\b|\bno\b.*\bmay\b", text, re.IGNORECASE):
+        return Priority.MUST
     if re.search(r"\b(should|recommended|ideally|preferably)\b", text, re.IGNORECASE):
         return Priority.SHOULD
     if re.search(r"\b(may|could|nice to have|would be (nice|good))\b", text, re.IGNORECASE):
@@ -146,11 +148,11 @@ def check_accounts(limits: Iterable[LimitPlan], features: Collection[str], rules
         for name in limit.features:
             if name not in features:
                 message = f"names the feature `{name}`, which does not exist{near(name, features)}"
-                found.append(Problem(check="limit_feature", message=message, where=limit.id))
+                found.append(Problem(check="limit_feature", message=message, where=limit.id, unknown=name))
         for name in limit.rules:
             if name not in rules:
                 message = f"names the rule `{name}`, which is none of those listed{near(name, rules)}"
-                found.append(Problem(check="limit_rule", message=message, where=limit.id))
+                found.append(Problem(check="limit_rule", message=message, where=limit.id, unknown=name))
         if not limit.met and not limit.why.strip():
             message = "names nothing that meets it and does not say why; say in `why` what is missing"
             found.append(Problem(check="limit_met", message=message, where=limit.id))
@@ -163,18 +165,21 @@ def carried_over(
     features: Mapping[str, str],
     before: Mapping[str, str],
     rules: Collection[str],
+    worded: Collection[str] = (),
 ) -> tuple[tuple[LimitPlan, ...], tuple[Limit, ...]]:
     """Accounts that still hold, and the limits that must be asked about.
 
     ``features`` and ``before``: names of features by id, now and when ``old`` was accepted. A limit that rules or the whole library
     meet does not depend on features; one that features meet, or nothing, is asked about again when a feature came or was renamed.
+    ``worded``: rules whose sentence depends on the specification; what they meet is asked about again, since the lock does not say
+    what they said.
     """
     accounts = {account.id: account for account in old}
     new = any(before.get(name) != title for name, title in features.items())
     kept, asking = [], []
     for limit in limits:
         account = accounts.get(limit.id)
-        if account is None or not account.states(limit) or not set(account.rules) <= set(rules):
+        if account is None or not account.states(limit) or not set(account.rules) <= set(rules) - set(worded):
             asking.append(limit)
             continue
         left = tuple(name for name in account.features if name in features)

@@ -14,6 +14,8 @@ from zerorepo.errors import did_you_mean
 from zerorepo_rpg import toml_text
 from zerorepo_rpg.existing import files_of
 from zerorepo_rpg.interface_checks import imported_top_levels
+from zerorepo_rpg.limit_rules import RULES
+from zerorepo_rpg.limits import check_accounts
 from zerorepo_rpg.lock import Lock
 from zerorepo_rpg.plan_model import BaseClasses, FeatureSet, FileLayout, ModuleSet, Plan
 from zerorepo_rpg.problem import Problem
@@ -33,9 +35,14 @@ def lock_problems(lock: Lock) -> list[Problem]:
         requirements=lock.requirements,
         dependencies=tuple(tops),
     )
-    found = validate_plan(plan, spec, files_of(lock.existing))
+    found = [*validate_plan(plan, spec, files_of(lock.existing)), *limit_problems(lock)]
     gaps = _Gaps(lock, found)
     return [each for each in found if not each.missing and not gaps.explain(each)]
+
+
+def limit_problems(lock: Lock) -> list[Problem]:
+    """Names in what the lock says of limits of which there is nothing."""
+    return check_accounts(lock.limits, {each.id for each in lock.features.features} if lock.features else set(), RULES)
 
 
 def is_whole(lock: Lock) -> bool:
@@ -85,6 +92,8 @@ class _Gaps:
                 return not self._lock.requirements
             case "feature_module":
                 return bool(name) and not _like(name, self._homeless)
+            case "limit_feature":
+                return bool(name) and not _like(name, self._features)
             case "feature_file":
                 return bool(name) and not _like(name, self._unfiled)
             case "feature_interface":
@@ -126,6 +135,7 @@ _KEYS = {
     "imports": "imports", "interface_file": "file", "feature_interface": "features", "name": "name", "node_id": "id",
     "signature": "signature", "annotated": "signature", "defined_names": "signature", "docstring": "docstring",
     "raises": "raises", "flow_type": "data_type", "exported_names": "name", "module": "module",
+    "limit_feature": "features", "limit_rule": "rules",
 }  # fmt: skip
 
 

@@ -99,7 +99,7 @@ class _Layout:
 
 def _format(files: Sequence[_File]) -> list[str]:
     known = f"lint.isort.known-first-party = {json.dumps(list(files[0].first_party))}"
-    check = ("check", "--fix", "--quiet", *_COMMON, "--select", "F401,I", "--config", known)
+    check = ("check", "--fix", "--quiet", *_COMMON, "--select", "F401,I", "--config", known, "--config", "src = []")
     layout = ("format", "--quiet", *_COMMON)
     if len(files) == 1:  # most often; through pipes, since folders cost more than all the rest
         ((name, text, _),) = files

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Any
+
+_LIMIT_S = 150
 
 
 def main() -> None:
@@ -38,9 +42,14 @@ def main() -> None:
 
 def _check(mypy: Any, folder: str, arguments: Sequence[str], writer: int) -> None:
     """In the fork: check, answer, end. Never returns."""
+    # Whoever asked has a limit of its own, but may have been killed meanwhile.
+    signal.alarm(_LIMIT_S)
     try:
-        os.chdir(folder)
-        out, err, code = mypy.run(list(arguments))
+        try:
+            os.chdir(folder)
+            out, err, code = mypy.run(list(arguments))
+        except BaseException:  # noqa: BLE001  (the edge of a forked process: told to whoever asked)
+            out, err, code = "", traceback.format_exc(), -1
         with os.fdopen(writer, "wb") as pipe:
             pipe.write(json.dumps({"code": code, "out": out, "err": err}).encode())
     finally:

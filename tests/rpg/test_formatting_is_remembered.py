@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +38,16 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return ran
 
 
+def test_folders_where_it_runs_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = {"a/core.py": FILES["a/core.py"].replace("json.dumps(y,", "os.fspath(y,")}
+    elsewhere = format_files(one, ("tiny",))
+    (tmp_path / "attr").mkdir()
+    (tmp_path / "attr" / "__init__.py").touch()
+    monkeypatch.chdir(tmp_path)
+    python_source._formatted.clear()
+    assert format_files(one, ("tiny",)) == elsewhere
+
+
 def test_a_file_is_formatted_alike_alone_in_company_and_apart(runs: list[str]) -> None:
     together = format_files(FILES, ("tiny",))
     assert runs == ["check", "format"]
@@ -56,7 +67,7 @@ def test_what_was_formatted_is_not_formatted_again_unless_something_that_matters
     assert format_files({"elsewhere/core.py": FILES["a/core.py"]}, ("tiny",))["elsewhere/core.py"] == first["a/core.py"]
     assert runs == []
     assert format_files({"a/core.py": FILES["a/core.py"]}, ("other",)) != {"a/core.py": first["a/core.py"]}
-    assert format_files({"c/names.py": FILES["c/__init__.py"]}, ("tiny",)) is not None
+    assert format_files({"c/names.py": FILES["c/__init__.py"]}, ("tiny",)) == {"c/names.py": first["c/__init__.py"]}
     assert runs == ["check", "format"] * 2
 
 

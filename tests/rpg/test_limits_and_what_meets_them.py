@@ -11,7 +11,7 @@ from zerorepo.target import Outcome, TestCase, TestReport
 from zerorepo_rpg.cli.trace_text import trace_lines
 from zerorepo_rpg.comparison import compare, parts_of
 from zerorepo_rpg.evidence import evidence
-from zerorepo_rpg.limit_rules import enforced, recognised, told_apart
+from zerorepo_rpg.limit_rules import RULES, WORDED, enforced, recognised, told_apart
 from zerorepo_rpg.limits import (
     Limit,
     LimitAccount,
@@ -122,6 +122,24 @@ def test_limits_by_rule_are_told_apart_from_those_that_a_model_must_see() -> Non
     assert [limit.text for limit in rest] == [FAST.text]
 
 
+@pytest.mark.parametrize(
+    ("text", "priority"),
+    [
+        ("A lookup may not take more than a millisecond.", "MUST"),
+        ("No call may take longer than a second.", "MUST"),
+        ("It must answer in 1 s, and should the cache be cold, in 2 s.", "MUST"),
+        ("It must never lose data, whatever could happen.", "MUST"),
+        ("It should be quick.", "SHOULD"),
+        ("It may be quick.", "NICE"),
+    ],
+)
+def test_a_demand_has_the_priority_of_its_verb_and_a_prohibition_is_none_that_may_be_left(
+    text: str, priority: str
+) -> None:
+    (found,) = limits_of(limited(constraints=(), quality_attributes=(QualityAttribute(kind="x", text=text),)))
+    assert found.priority == priority
+
+
 # --- accounts
 
 A, B = Limit(id="a", text="A."), Limit(id="b", text="B.", priority=Priority.SHOULD)
@@ -188,6 +206,14 @@ def test_what_is_said_of_a_limit_holds_until_something_that_it_depends_on_change
         assert (found, asking) == ((), (A,))
     else:
         assert asking == () and [each.features for each in found] == [kept]
+
+
+def test_what_a_rule_meets_is_asked_about_again_when_the_specification_may_have_changed_the_rule() -> None:
+    old = (account(A, rules=("permissions",)), account(B, rules=("typed",)))
+    kept, asking = carried_over((A, B), old, {}, {}, ("permissions", "typed"), WORDED)
+    assert ([each.id for each in kept], asking) == (["b"], (A,))
+    closed, open_ = (enforced(limited(permissions=granted)) for granted in ((), (Permission.NETWORK,)))
+    assert closed["permissions"] != open_["permissions"] and set(closed) <= RULES
 
 
 def test_only_what_bears_on_a_module_is_shown_to_it() -> None:

@@ -36,12 +36,20 @@ def without(head: str) -> str:
     return TEXT[:start] + (TEXT[end + 1 :] if end >= 0 else "")
 
 
-@pytest.mark.parametrize("name", [".", "examples/tallylog", "examples/linkshelf"])
+@pytest.mark.parametrize("name", [".", "examples/tallylog", "examples/linkshelf", "benchmarks/plans/cadence"])
 def test_the_locks_of_the_examples_are_sound_and_whole(name: str) -> None:
     lock = parse_lock((ROOT / name / "zerorepo.lock").read_text())
     assert lock_problems(lock) == [] and is_whole(lock)
     assert lock_problems(sample()) == [] and is_whole(sample())
     assert lock_problems(Lock()) == [] and not is_whole(Lock())
+
+
+def test_a_name_written_wrong_in_what_meets_a_limit_is_told_with_its_line() -> None:
+    text = (ROOT / "benchmarks/plans/cadence/zerorepo.lock").read_text()
+    text = text.replace('"next-occurrence", "iter', '"next-ocurrence", "iter')
+    ((line, problem),) = located(lock_problems(parse_lock(text)), text)
+    assert problem.check == "limit_feature" and "did you mean `next-occurrence`" in problem.message
+    assert "next-ocurrence" in text.splitlines()[line - 1]
 
 
 @pytest.mark.parametrize(

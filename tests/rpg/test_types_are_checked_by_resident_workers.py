@@ -92,7 +92,7 @@ def test_a_worker_that_died_is_replaced(cache: Path, tmp_path: Path) -> None:
 
     async def work(checker: TypeChecker) -> int:
         first = await checker.check(folder, "tiny")
-        os.kill(checker._idle[0].pid, signal.SIGKILL)
+        os.kill(checker._idle[0].process.pid, signal.SIGKILL)
         assert await checker.check(folder, "tiny") == first
         return checker.started
 
@@ -134,6 +134,42 @@ def test_as_many_work_as_there_are_places_and_none_is_left(cache: Path, tmp_path
     assert children() == set()
 
 
+def test_workers_at_once_have_caches_of_their_own_and_keep_same_names_apart(tmp_path: Path) -> None:
+    """One package name, other contents: what one worker knows of it must never be another one's."""
+    folders = [
+        placed(tmp_path / str(number), {"tiny/__init__.py": "", "tiny/a.py": f"def f{number}() -> int:\n    return {number}\n",
+               "tiny/b.py": f"from tiny.a import f{number}\n\nx: int = f{number}()\n"})
+        for number in range(4)
+    ]  # fmt: skip
+
+    async def work(checker: TypeChecker) -> list[Said]:
+        other = TypeChecker(tmp_path / "mypy", 1)  # of another build
+        try:
+            rounds = [checker.check(folders[n % 3], "tiny") for n in range(12)]
+            said = await asyncio.gather(*rounds, *(other.check(folders[3], "tiny") for _ in range(4)))
+            caches = [each.cache for each in (*checker._idle, *other._idle)]
+            assert len(set(caches)) == len(caches) == 4
+            return list(said)
+        finally:
+            await other.close()
+
+    assert [each for each in using(tmp_path / "mypy", work, size=3) if each != (0, "", "")] == []
+
+
+def test_a_damaged_cache_is_made_anew(tmp_path: Path) -> None:
+    folder = placed(tmp_path / "ws", BAD)
+
+    async def work(checker: TypeChecker) -> tuple[Said, Said]:
+        before = await checker.check(folder, "tiny")
+        for file in (tmp_path / "mypy").rglob("*"):
+            if file.is_file() and file.suffix != ".lock":
+                file.write_bytes(b"damaged" * 1000)
+        return before, await checker.check(folder, "tiny")
+
+    before, after = using(tmp_path / "mypy", work)
+    assert after == before and before.code == 1
+
+
 def test_a_builder_that_is_killed_leaves_no_worker(cache: Path, tmp_path: Path) -> None:
     folder = placed(tmp_path, GOOD)
     program = (
@@ -142,7 +178,7 @@ def test_a_builder_that_is_killed_leaves_no_worker(cache: Path, tmp_path: Path) 
         "async def main():\n"
         f"    checker = TypeChecker(pathlib.Path({str(cache)!r}), 1)\n"
         f"    await checker.check(pathlib.Path({str(folder)!r}), 'tiny')\n"
-        "    print(checker._idle[0].pid, flush=True)\n"
+        "    print(checker._idle[0].process.pid, flush=True)\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "asyncio.run(main())\n"
     )

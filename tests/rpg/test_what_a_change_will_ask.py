@@ -12,6 +12,7 @@ from zerorepo_rpg.cli.dry_run import tree
 from zerorepo_rpg.cli.expected_cost import money_lines
 from zerorepo_rpg.expected_questions import Asked, planning, writing
 from zerorepo_rpg.foresight import Foreseen, compared, read_by_rule
+from zerorepo_rpg.limits import LimitPlan
 from zerorepo_rpg.lock import Lock
 from zerorepo_rpg.spec_model import Requirement
 
@@ -80,6 +81,20 @@ def test_what_rules_cannot_decide_is_not_called_a_removal() -> None:
     shown = "\n".join(tree(lock(), found, "zerorepo.lock"))
     assert "1 not parsed yet" in shown and "(section `words` is not parsed yet: worded anew, or gone)" in shown
     assert "\n- " not in shown and "goes with it" not in shown
+
+
+def test_limits_are_no_new_requirements() -> None:
+    limit = LimitPlan(
+        id="quick", text="Making a slug should take less than a tenth of a second.", features=("make-slug",)
+    )
+    text = (
+        PROSE
+        + "\n## Limits\n\n- Making a slug should take less than a fifth of a second.\n- All public functions are typed.\n"
+    )
+    found = read_by_rule(lock().model_copy(update={"limits": (limit,)}), text)
+    assert (found.added, found.reworded, found.removed, found.limits) == ((), (), (), (limit.text,))
+    assert any("quick" in line or "a tenth" in line for line in tree(lock(), found, "zerorepo.lock"))
+    assert read_by_rule(lock(), text.replace("Making a slug should take", "It counts words in")).added
 
 
 def test_list_items_come_and_go() -> None:

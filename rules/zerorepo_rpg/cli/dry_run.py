@@ -20,6 +20,7 @@ from zerorepo_rpg.cli.expected_cost import money_lines
 from zerorepo_rpg.expected_questions import STAGES, Asked, planning, writing
 from zerorepo_rpg.foresight import Foreseen, compared, leaving, read_by_rule
 from zerorepo_rpg.lock import Lock
+from zerorepo_rpg.rules.references import ReadReference
 from zerorepo_rpg.spec_model import RepositorySpec, Requirement
 
 
@@ -29,11 +30,14 @@ def dry_run(label: Label, attrs: Any, lock: Lock) -> int:
     if found.state == "fails":
         return build([str(label)], dry_run=True)  # which says why, as a build would
     pending = _pending(found)
-    change = _change(lock, attrs.spec, pending)
+    change = _change(lock, attrs.spec, pending, unread=_reads_first(found))
     if change is not None:
         print(mask("\n".join(tree(lock, change, attrs.lock_path))))
     for each, waiting in _would_run(found):
         print(f"would run {each}" + "".join(f"\n    {_purpose(one)}" for one in waiting))
+    if change is not None and _reads_first(found):
+        print(_UNREAD)
+        return 0
     if found.state == "up to date" or change is None:
         print("the plan is up to date; nothing is asked" if change is not None else "nothing more can be said")
         return 0
@@ -48,10 +52,20 @@ def dry_run(label: Label, attrs: Any, lock: Lock) -> int:
     return 0
 
 
+_UNREAD = (
+    "model calls: not known before the references are read, which asks nobody; then sections that were not parsed as they are,"
+    " and planning as far as anything has changed"
+)
+
+
+def _reads_first(found: Preview) -> bool:
+    """Whether references wait to be read: what is asked of the specification is known only then."""
+    return any(isinstance(each.action, ReadReference) for _, waiting in _would_run(found) for each in waiting)
+
+
 def _questions_follow(change: Foreseen, waiting: Sequence[str]) -> bool:
-    """Whether features are asked about after what is no question: mypy looks at an edited lock, a changed reference is read."""
-    touched = bool(change.touched or change.added)
-    return any(name.endswith(".spec") or (touched and name.endswith(".lock_types")) for name in waiting)
+    """Whether features are asked about after what is no question: mypy looks at an edited lock."""
+    return bool(change.touched or change.added) and any(name.endswith(".lock_types") for name in waiting)
 
 
 def _would_run(found: Preview) -> Iterator[tuple[Label, Sequence[Pending]]]:
@@ -70,8 +84,8 @@ def _pending(found: Preview) -> list[AskModel]:
     return [action for action in keys.values() if isinstance(action, AskModel)]
 
 
-def _change(lock: Lock, spec_label: object, pending: Sequence[AskModel]) -> Foreseen | None:
-    """How requirements change; None when the specification's text cannot be read."""
+def _change(lock: Lock, spec_label: object, pending: Sequence[AskModel], *, unread: bool) -> Foreseen | None:
+    """How requirements change; None when the specification's text cannot be read. ``unread``: its references are not read yet."""
     label, attrs = target_of("rpg_spec", str(spec_label))
     try:
         if parsed := provided(label, RepositorySpec):
@@ -81,6 +95,8 @@ def _change(lock: Lock, spec_label: object, pending: Sequence[AskModel]) -> Fore
         return None
     prefix = "parse the section "
     purposes = [each.purpose for each in pending if each.stage == "rpg_spec"]
+    if unread:
+        return read_by_rule(lock, text)
     return read_by_rule(lock, text, {each.removeprefix(prefix).split(" (attempt")[0] for each in purposes})
 
 
@@ -96,6 +112,8 @@ def tree(lock: Lock, change: Foreseen, where: str) -> Iterator[str]:
     if change.unparsed:
         listed = ", ".join(f"`{name}`" for name in change.unparsed)
         yield f"not parsed yet: {listed}; what is said of {'it' if len(change.unparsed) == 1 else 'them'} is read by rule"
+    for text in change.limits:
+        yield f"~ limit: {text} (worded anew, or gone; what meets it is asked about)"
     for each in change.reworded:
         yield from _behind(lock, each.old, "~", f" → {each.text}")
     for new in change.added:

@@ -11,7 +11,7 @@ import typer
 from zerorepo.commands import provided, provided_all, workspace_root
 from zerorepo.errors import ExitCode
 from zerorepo.label import Label
-from zerorepo.redaction import mask
+from zerorepo.redaction import mask, visible
 from zerorepo_llm.files import state_dir
 from zerorepo_llm.ledger import Ledger, usd
 from zerorepo_rpg.cli.chosen import target_of
@@ -44,9 +44,9 @@ def failures(
     failed, skipped, unknown, hollow = _looked_at(plan_label, plan)
     if as_json:
         body = {"failures": failed, "skipped": skipped, "not_built": unknown, "pass_without_code": hollow}
-        print(mask(json.dumps(body, indent=1, ensure_ascii=False)))
+        print(visible(mask(json.dumps(body, indent=1, ensure_ascii=False))))
     else:
-        print(mask("\n".join(_report(failed, skipped, unknown, hollow))))
+        print(visible(mask("\n".join(_report(failed, skipped, unknown, hollow)))))
     if failed:
         raise typer.Exit(ExitCode.TESTS_FAILED)
 

@@ -26,7 +26,7 @@ from zerorepo_rpg.degrees import candidates
 from zerorepo_rpg.delta import State, delta
 from zerorepo_rpg.existing import files_of
 from zerorepo_rpg.lock import Lock, parse_lock, render
-from zerorepo_rpg.lock_checks import located
+from zerorepo_rpg.lock_checks import limit_problems, located
 from zerorepo_rpg.plan_metrics import WeightedEdge, break_cycles
 from zerorepo_rpg.spec_model import RepositorySpec
 from zerorepo_rpg.spec_reading import by_rule
@@ -100,7 +100,7 @@ def _check(lock: Lock, path: Path, where: str, spec_label: object) -> int:
     )
     # The checks above are of the plan by itself; this, of the plan beside the specification as it is now.
     parsed = _parsed(spec_label)
-    problems += trace(parsed, lock).problems() if parsed else ()
+    problems += [*limit_problems(lock), *(trace(parsed, lock).problems() if parsed else ())]
     text = path.read_text("utf-8")
     listed = [f"{where}:{line}: {each}" for line, each in located(problems, text)] or ["every check passes"]
     if parsed is None:

@@ -15,7 +15,7 @@ from zerorepo.label import Label
 from zerorepo.rule import Attrs, RuleContext, rule
 from zerorepo.target import Provider, SourcePath
 from zerorepo_llm.ask import ask_json
-from zerorepo_rpg.limit_rules import LICENSE, enforced, told_apart
+from zerorepo_rpg.limit_rules import LICENSE, WORDED, enforced, told_apart
 from zerorepo_rpg.limits import (
     Limit,
     LimitAnswer,
@@ -54,7 +54,7 @@ async def rpg_limits(ctx: RuleContext[LimitsAttrs]) -> list[Provider]:
     features = await ctx.provider(ctx.attrs.features, FeatureSet)
     names = {feature.id: feature.name for feature in features.features}
     rules = enforced(spec)
-    inputs = stage_digest(open_, tuple(sorted(names.items())), LICENSE in rules)
+    inputs = stage_digest(open_, tuple(sorted(names.items())), LICENSE in rules, *(rules[name] for name in WORDED))
     accounts = await _accounts(ctx, spec, open_, features, inputs, rules)
     await _report(ctx, accounts)
     return [LimitSet(known=known, asked=accounts), StageInputs(inputs={"limits": inputs})]
@@ -85,7 +85,7 @@ async def _accounts(
     await forbid_when_locked(ctx, "limits", ctx.attrs.lock_path)
     before = (await ctx.provider(ctx.attrs.lock, LockedFeatures)).value
     accepted = {feature.id: feature.name for feature in before.features}
-    kept, asking = carried_over(limits, locked.limits, names, accepted, rules)
+    kept, asking = carried_over(limits, locked.limits, names, accepted, rules, WORDED)
     if not asking:
         return _sorted(kept, limits)
     ids = {limit.id for limit in asking}

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
+import itertools
 import json
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -35,6 +38,13 @@ class Said(NamedTuple):
     err: str
 
 
+class _Worker(NamedTuple):
+    """A process, and the cache that it alone uses: mypy does not keep several processes apart in one."""
+
+    process: asyncio.subprocess.Process
+    cache: Path
+
+
 class TypeChecker:
     """See the head of this file. ``started`` counts workers, for whoever wants to see that they are shared."""
 
@@ -42,11 +52,11 @@ class TypeChecker:
         self.started = 0
         self._cache = cache
         self._slots = asyncio.Semaphore(size or len(os.sched_getaffinity(0)))
-        self._idle: list[asyncio.subprocess.Process] = []
+        self._idle: list[_Worker] = []
 
     @classmethod
     async def open(cls, context: ActionContext) -> TypeChecker:
-        """With a cache of what mypy knows of the standard library, in the state folder."""
+        """With caches of what mypy knows of the standard library, in the state folder."""
         return cls(context.state_dir / "mypy")
 
     async def close(self) -> None:
@@ -56,15 +66,15 @@ class TypeChecker:
 
     async def check(self, folder: Path, package: str) -> Said:
         """Check ``package`` in ``folder``, with nothing else in reach. TransientFailure when it takes too long, or workers die."""
-        arguments = [*_FLAGS, f"--cache-dir={self._cache}", "-p", package]
-        request = json.dumps({"folder": str(folder), "arguments": arguments}).encode() + b"\n"
         async with self._slots:
-            for _ in range(_TRIES):
+            for tried in range(_TRIES):
                 worker = self._idle.pop() if self._idle else await self._start()
+                arguments = [*_FLAGS, f"--cache-dir={worker.cache}", "-p", package]
+                request = json.dumps({"folder": str(folder), "arguments": arguments}).encode() + b"\n"
                 answer, why = b"", ""
                 try:
                     async with asyncio.timeout(_LIMIT_S):
-                        answer = await _asked(worker, request)
+                        answer = await _asked(worker.process, request)
                 except TimeoutError:
                     raise TransientFailure(f"mypy took more than {_LIMIT_S:.0f} s") from None
                 finally:
@@ -72,19 +82,47 @@ class TypeChecker:
                         why = await _end(worker)
                 if answer:
                     self._idle.append(worker)
-                    return Said(**json.loads(answer))
+                    said = Said(**json.loads(answer))
+                    if said.code >= 0 or tried + 1 == _TRIES:
+                        return said
+                    # mypy does not write its cache for a crash, and a damaged one is never put right by it.
+                    shutil.rmtree(worker.cache, ignore_errors=True)
         raise TransientFailure(
             f"{_TRIES} processes of mypy ended while they checked the same code: {why or 'no reason given'}"
         )
 
-    async def _start(self) -> asyncio.subprocess.Process:
+    async def _start(self) -> _Worker:
         self.started += 1
-        # As a file, and without the folder of that file among those to import from.
-        return await asyncio.create_subprocess_exec(
-            sys.executable, "-E", "-P", str(type_worker.__file__),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, limit=_LONGEST,
-            cwd="/", env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "MYPYPATH": ""}, start_new_session=True,
-        )  # fmt: skip
+        cache, lock = _claimed(self._cache)
+        try:
+            # As a file, and without the folder of that file among those to import from. The worker holds the claim on its
+            # cache, so that it lasts as long as the worker does, whatever becomes of this process.
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-E", "-P", str(type_worker.__file__),
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, limit=_LONGEST,
+                cwd="/", env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "MYPYPATH": ""}, start_new_session=True,
+                pass_fds=(lock,),
+            )  # fmt: skip
+        finally:
+            os.close(lock)
+        return _Worker(process, cache)
+
+
+def _claimed(caches: Path) -> tuple[Path, int]:
+    """A cache that no other worker of any build uses, and the open file that keeps it so."""
+    caches.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count():
+        lock = os.open(caches / f"{number}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+        except BaseException:
+            os.close(lock)
+            raise
+        else:
+            return caches / str(number), lock
+    raise AssertionError
 
 
 async def _asked(worker: asyncio.subprocess.Process, request: bytes) -> bytes:
@@ -99,11 +137,11 @@ async def _asked(worker: asyncio.subprocess.Process, request: bytes) -> bytes:
     return line if line.endswith(b"\n") else b""
 
 
-async def _end(worker: asyncio.subprocess.Process) -> str:
+async def _end(worker: _Worker) -> str:
     """End it, and a check that it has forked; its last words."""
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(worker.pid, signal.SIGKILL)
-    _, err = await asyncio.shield(asyncio.ensure_future(worker.communicate()))
+        os.killpg(worker.process.pid, signal.SIGKILL)
+    _, err = await asyncio.shield(asyncio.ensure_future(worker.process.communicate()))
     return err.decode(errors="replace").strip()[-500:]
 
 
