@@ -13,7 +13,7 @@ import pytest
 from e2e.scripted_library import Built, Tinytext
 from zerorepo.errors import ExitCode
 from zerorepo_rpg.commit_message import commit_message
-from zerorepo_rpg.commit_steps import commit_steps
+from zerorepo_rpg.commit_steps import commit_steps, names_so_far
 
 IDENTITY = {f"GIT_{who}_{what}": "t@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 
@@ -241,3 +241,8 @@ def test_messages_follow_from_the_difference(old: str | None, new: str, changed:
     text = commit_message(old, new, changed, "p", "//:p")
     assert text.splitlines()[0] == subject
     assert text.endswith("ZeroRepo-Target: //:p\n")
+
+
+def test_a_file_of_names_that_somebody_broke_is_made_anew() -> None:
+    made = names_so_far("def (", '"""Names."""\n\nfrom tiny.a import one, two\n', {("tiny.a", "one")})
+    assert made == '"""Names."""\n\nfrom tiny.a import one\n\n__all__ = ["one"]\n'

@@ -96,3 +96,16 @@ def test_a_plan_with_limits_and_references_is_made_from_its_answers_alone(tmp_pa
     plan = built.lock.plan()
     assert plan is not None and any(limit.kind == "performance" and limit.features for limit in plan.limits.asked)
     assert all(limit.met for limit in plan.limits.asked)
+
+
+def test_a_dry_run_foresees_nothing_of_a_specification_whose_references_are_not_read(tmp_path: Path) -> None:
+    folder = tmp_path / "cadence"
+    shutil.copytree(ROOT / "benchmarks" / "plans" / "cadence", folder, ignore=shutil.ignore_patterns(".zerorepo"))
+    spec = folder / "spec.md"
+    spec.write_text(
+        spec.read_text("utf-8").replace("less than a tenth of a second", "less than a fifth of a second"), "utf-8"
+    )
+    shown = zerorepo(folder, "plan", "--dry-run")
+    assert shown.returncode == 0 and "not known before the references are read" in shown.stdout
+    assert "0 reworded, 0 added, 0 removed" in shown.stdout and "~ limit: Finding the next" in shown.stdout
+    assert "asks: ReadReference" not in shown.stdout
