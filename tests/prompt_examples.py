@@ -31,6 +31,10 @@ _STAGED = {
 }
 
 EXAMPLES: dict[str, dict[str, object]] = {
+    "zerorepo_ontology/prompts/name_capabilities.md": {
+        "area": "Web / HTTP",
+        "capabilities": "1. Client reqrep: request headers, response body\n2. Session cookies: cookie jar, cookie policy",
+    },
     "zerorepo_ontology/prompts/self_check.md": {
         "requirements": "It cuts a slug to a length.",
         "candidates": "1. shorten a text at a word (Natural language / Text processing)",
