@@ -5,9 +5,7 @@ Knows nothing of what is in it.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import os
 import re
 import shutil
 import tempfile
@@ -18,6 +16,7 @@ from zerorepo.action import Action, ActionContext, ActionResult
 from zerorepo.digest import Digest
 from zerorepo.errors import ActionFailed, EnvironmentFailure, TransientFailure
 from zerorepo.values import COSMETIC
+from zerorepo_sandbox.pip import run_client
 
 LONGEST_S = 300.0
 _ENVIRONMENT = re.compile(
@@ -72,7 +71,9 @@ class FetchNpmPackage(Action):
             )
         with tempfile.TemporaryDirectory(prefix="zerorepo-npm-") as made:
             what = f"{self.name}@{self.version}"
-            code, said = await _run([npm, "pack", "--silent", "--ignore-scripts", what], what, Path(made))
+            code, said = await run_client(
+                [npm, "pack", "--silent", "--ignore-scripts", what], what, Path(made), LONGEST_S, _ENVIRONMENT
+            )
             found = list(Path(made).glob("*.tgz"))
             if code == 0 and len(found) == 1:
                 return found[0].read_bytes()
@@ -87,24 +88,3 @@ class FetchNpmPackage(Action):
 def archive_name(name: str, version: str) -> str:
     """What ``npm pack`` calls the archive: ``@scope/name`` is ``scope-name-version.tgz``."""
     return f"{name.removeprefix('@').replace('/', '-')}-{version}.tgz"
-
-
-async def _run(command: list[str], what: str, folder: Path) -> tuple[int | None, str]:
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env={name: value for name, value in os.environ.items() if _ENVIRONMENT.fullmatch(name)},
-        cwd=folder,
-    )
-    try:
-        async with asyncio.timeout(LONGEST_S):
-            said, _ = await process.communicate()
-    except TimeoutError as error:
-        raise TransientFailure(f"npm did not fetch {what} within {LONGEST_S:g} s") from error
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await asyncio.shield(process.wait())
-    return process.returncode, said.decode("utf-8", "replace")

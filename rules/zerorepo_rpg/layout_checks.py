@@ -1,18 +1,36 @@
-"""Checks on the layout of files that take more than one file, or their interfaces, to see. Knows nothing of paths by themselves."""
+"""Checks on the layout of modules and files that take more than one of them, or their interfaces, to see.
+
+Knows nothing of paths by themselves.
+"""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
-from zerorepo_rpg.plan_model import FilePlan, NodeInterface
+from zerorepo_rpg.plan_model import FilePlan, ModuleSet, NodeInterface
 from zerorepo_rpg.problem import Problem
 
 LINES_PER_FILE = 500
 _BODY = 12
 """Lines of a function's body, roughly what the standard library has on average."""
 _FOLDERS = 3
+
+
+def hidden_modules(value: ModuleSet, named: Iterable[str]) -> list[Problem]:
+    """Modules that a function or type which the specification names would hide, since the package exports each by its name."""
+    names = set(named)
+    return [
+        Problem(
+            check="module_names",
+            message=f"the specification names a function or type `{module.id}`, which the package will export under that name,"
+            " so that nobody could import the module; choose another name for the module",
+            where=module.id,
+        )
+        for module in value.modules
+        if module.id in names
+    ]
 
 
 def check_shared_folders(files: Sequence[FilePlan], module: str) -> Iterator[Problem]:

@@ -97,21 +97,6 @@ def check_modules(value: ModuleSet, features: FeatureSet) -> list[Problem]:
     return found + list(_flow_problems(value))
 
 
-def hidden_modules(value: ModuleSet, named: Iterable[str]) -> list[Problem]:
-    """Modules that a function or type which the specification names would hide, since the package exports each by its name."""
-    names = set(named)
-    return [
-        Problem(
-            check="module_names",
-            message=f"the specification names a function or type `{module.id}`, which the package will export under that name,"
-            " so that nobody could import the module; choose another name for the module",
-            where=module.id,
-        )
-        for module in value.modules
-        if module.id in names
-    ]
-
-
 def _module_names(modules: Sequence[ModulePlan]) -> Iterator[Problem]:
     for again in repeated(module.id.casefold() for module in modules):
         message = f"two modules are called `{again}` (upper and lower case do not count); rename one"

@@ -31,7 +31,7 @@ async def download(
     command = [*_COMMAND, "--only-binary=:all:", "--dest", str(target), *arguments]
     if folder is not None:
         command += ["--no-index", "--find-links", str(folder)]
-    code, said = await _run(command, what, target, longest_s)
+    code, said = await run_client(command, what, target, longest_s, _ENVIRONMENT)
     if code == 0:
         return
     # The folder is a temporary one, which says nothing to anybody.
@@ -44,20 +44,26 @@ async def download(
     raise ActionFailed(f"pip cannot fetch {what}:\n{text}", hint=hint)
 
 
-async def _run(command: Sequence[str], what: str, folder: Path, longest_s: float) -> tuple[int | None, str]:
+async def run_client(
+    command: Sequence[str], what: str, folder: Path, longest_s: float, environment: re.Pattern[str]
+) -> tuple[int | None, str]:
+    """Run a registry's client: its exit code, and what it said. TransientFailure when it takes longer than ``longest_s``.
+
+    ``what`` is fetched into ``folder``; of this process's environment the client sees what ``environment`` matches by name.
+    """
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        env={name: value for name, value in os.environ.items() if _ENVIRONMENT.fullmatch(name)},
+        env={name: value for name, value in os.environ.items() if environment.fullmatch(name)},
         cwd=folder,
     )
     try:
         async with asyncio.timeout(longest_s):
             said, _ = await process.communicate()
     except TimeoutError as error:
-        raise TransientFailure(f"pip did not fetch {what} within {longest_s:g} s") from error
+        raise TransientFailure(f"{what} was not fetched within {longest_s:g} s") from error
     finally:
         if process.returncode is None:
             process.kill()

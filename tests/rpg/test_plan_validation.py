@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zerorepo_rpg.degrees import candidates
+from zerorepo_rpg.layout_checks import hidden_modules
 from zerorepo_rpg.plan_model import DataFlow, FileLayout, FilePlan, ModulePlan, ModuleSet, NodeInterface, Plan
 from zerorepo_rpg.skeleton import skeleton, stub_source
 from zerorepo_rpg.type_checks import plan_notes
@@ -22,7 +23,6 @@ from zerorepo_rpg.validate import (
     check_interface,
     check_layout,
     check_modules,
-    hidden_modules,
     messages,
     path_problems,
     validate_plan,

@@ -15,6 +15,7 @@ from zerorepo.target import Provider
 from zerorepo_llm.ask import ask_json
 from zerorepo_rpg.existing import listing
 from zerorepo_rpg.grouping import refine, without_cycles
+from zerorepo_rpg.layout_checks import hidden_modules
 from zerorepo_rpg.plan_change import FeatureChange, merge_features
 from zerorepo_rpg.plan_model import BaseClasses, Feature, FeatureSet, ModuleSet
 from zerorepo_rpg.providers import LockedBaseClasses, LockedExisting, LockedFeatures, LockedModules, StageInputs
@@ -23,7 +24,7 @@ from zerorepo_rpg.rules.asking import all_served, forbid_when_locked, stage_dige
 from zerorepo_rpg.rules.notes import PlanNote
 from zerorepo_rpg.rules.vectors import Refine, feature_vectors
 from zerorepo_rpg.spec_model import RepositorySpec, Requirement
-from zerorepo_rpg.validate import check_base_classes, check_features, check_modules, hidden_modules, messages
+from zerorepo_rpg.validate import check_base_classes, check_features, check_modules, messages
 
 
 class StageAttrs(Attrs):
