@@ -35,6 +35,10 @@ EXAMPLES: dict[str, dict[str, object]] = {
         "area": "Web / HTTP",
         "capabilities": "1. Client reqrep: request headers, response body\n2. Session cookies: cookie jar, cookie policy",
     },
+    "zerorepo_ontology/prompts/name_places.md": {
+        "above": "Web",
+        "places": "1. Http: Session cookies; Client reqrep\n2. Templates: Filters; Tags",
+    },
     "zerorepo_ontology/prompts/self_check.md": {
         "requirements": "It cuts a slug to a length.",
         "candidates": "1. shorten a text at a word (Natural language / Text processing)",

@@ -179,7 +179,7 @@ class TreeAttrs(Attrs):
     engine: Engine | None = None
     """Default: ``[ontology] engine``."""
     refine: bool = False
-    """Whether a model gives capabilities better names."""
+    """Whether a model gives domains, areas and capabilities better names."""
 
 
 def _tree_outputs(label: Label, attrs: TreeAttrs) -> list[str]:
@@ -259,7 +259,7 @@ class OntologyAttrs(Attrs):
     """More targets to take in: ``ontology_distribution``, ``ontology_table``, ``ontology_folder``."""
     engine: Engine | None = None
     refine: bool = False
-    """Whether a model gives capabilities better names."""
+    """Whether a model gives domains, areas and capabilities better names."""
 
     @field_validator("exclude", "packages")
     @classmethod
