@@ -28,7 +28,7 @@ class BuildTree(Action):
 
     mnemonic: ClassVar[str] = "BuildTree"
     result: ClassVar[type[ActionResult]] = Tree
-    key_version: ClassVar[int] = 3
+    key_version: ClassVar[int] = 4
 
     entries: tuple[Digest, ...]
     vectors: tuple[Digest, ...] = ()

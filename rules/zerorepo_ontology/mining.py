@@ -53,7 +53,7 @@ class MineDistribution(Action):
 
     mnemonic: ClassVar[str] = "MineDistribution"
     result: ClassVar[type[ActionResult]] = Mined
-    key_version: ClassVar[int] = 2
+    key_version: ClassVar[int] = 3
 
     wheel: Digest
     name: str
@@ -90,7 +90,7 @@ class MineFolder(Action):
 
     mnemonic: ClassVar[str] = "MineFolder"
     result: ClassVar[type[ActionResult]] = Mined
-    key_version: ClassVar[int] = 2
+    key_version: ClassVar[int] = 3
 
     name: str
     files: Mapping[str, Digest]

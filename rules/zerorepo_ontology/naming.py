@@ -9,42 +9,26 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_MOST_WORDS = 7
-_LONGEST = 62
+from zerorepo_ontology.saying import spoken
+from zerorepo_ontology.spelling import LONGEST_UNKNOWN, Spelling
+
+STANDARD_LIBRARY = "python"
+"""The source whose packages are named for what they do, and not for themselves."""
 _EMPTY_PARTS = frozenset(
     re.findall(
         r"\w+",
-        """util utils utility utilities core base bases api common misc helper helpers tools tool main internal internals impl lib
-        libs shared abc types typing general generic basic support supports compat mixin mixins abstract init meta constants consts
-        enums structs""",
+        """util utils utility utilities core cores base bases api common misc helper helpers tools tool main internal internals impl
+        lib libs shared abc types typing general generic basic support supports compat mixin mixins abstract init meta constants
+        consts enums structs etc other others legacy contrib my ext py""",
     )
 )
-_DULL = re.compile(
-    r"^(this|each|our|some|misc|do not|re-?import|public|temporary|base|internal|helper|created|copyright|wrapper|note|used|see|"
-    r"main\b|custom\b|container for|abstract|mixin|contains?\b|provides?\b|defines?\b|common\b|utilit|various|"
-    r"library|additional|basic|"
-    r"enumerations used|miscellaneous|functionality|shortcuts?\b|if |for |when |it |all |any |most |here|stuff|import|python|"
-    r"(collection|set|variety|implementations?|functions?|tools|routines|classes|modules?|packages?)\b)|"
-    r"\b(include|includes|is|are|corresponds|basically|one|used|we|module|package|docstring|subclass(es)?|licen[cs]e|"
-    r"deprecated|etc)\b|[:=<>`{}\\[\\]|\"]| - |"
-    r"\b(a|an|the|of|and|or|to|with|in|for|by|that|which|from|single|using)$",
-    re.IGNORECASE,
+_FRAME = re.compile(
+    r"^(base|abstract|simple|default|generic)\s+|"
+    r"\s+(mixin|base|impl|abstract|abc|utils?|utility|utilities|helpers?|misc|ext|compat|lib)$"
 )
-_ARTICLE = re.compile(r"^(an?|the)\s+", re.IGNORECASE)
-_VERB = re.compile(
-    r"^(represents?|implements?|implementing|implementation of|describes?|describing|handles?|encapsulates?|models|manages?|"
-    r"managing|holds?|class for|classes for|functions? for|functions? to|support for|tools for|utilit(y|ies) for|routines for|"
-    r"methods? (for|to)|interface to|interface for|objects? for|(class|object) that \w+s|module for|tools to|classes to|"
-    r"(helpers|code|utilities) (for|to))\s+",
-    re.IGNORECASE,
-)
-_TAIL = re.compile(
-    r"(\s+|,\s*)(related objects|and related objects|(utility |helper )?"
-    r"(modules?|classes|class|functions|routines|objects|utilities)|module, with .*)$",
-    re.IGNORECASE,
-)
-_FRAME = re.compile(r"^(base|abstract|simple|default|generic)\s+|\s+(mixin|base|impl|abstract|abc)$")
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+(?:\d+[a-zD]?(?![a-z]))?|[A-Z]+\d*|\d+")
+_NUMBERED = re.compile(r"([a-z]+\d+(?:[a-z]{1,3}(?![a-z]))?|\d+)([a-z]{4,})?")
+"""``x509``, ``oauth2``, ``2to3``; a longer rest is a word of its own: ``http1connection``."""
 _LOCALE = re.compile(r"[a-z]{2,3}_[A-Z]{2}")
 _GENERIC = frozenset(
     re.findall(
@@ -58,20 +42,23 @@ _GENERIC = frozenset(
     )
 )
 """Words that say something only with what they stand below: ``search.forms`` is "Search forms"."""
-_JOINED = {
-    each.replace(" ", ""): each
-    for each in """axis artist, axis grid, block matrix, block processors, boot steps, char array, chart data,
-    chart sheet, color bar,
-    color map, color maps, connection pool, cookie jar, data structures, data type, data types, date format, date time,
-    default tags, descriptive stats, distributed modules, embedded package, entry points, event loop, field set, file post,
-    frame buffer, frame rate, gray code, http cache, http session, identity search, life cycle, lock file, native types,
-    normal forms, number fields, offset box, page range, path effects, peak list, phone number, polynomial ring, rational
-    tools, rich text, root isolation, social account, state space, static files, template tags, test client, text object,
-    text path, thread local, tree processors, twitter client, unit root, user agent, vertex array, view sets, wish lists""".replace(
-        "\n    ", " "
-    ).split(", ")
-}
-"""Names of modules that are two words."""
+_PREFIXES = frozenset(("auto", "inter", "multi", "non", "post", "pre", "re", "sub"))
+_SPELLED_OUT = dict(
+    re.findall(
+        r"(\w+):\s+([^,]+?)\s*(?:,|$)",
+        """alg: algebra, arg: argument, args: arguments, attr: attribute, attrs: attributes, auth: authentication, cmd: command,
+        col: column, config: configuration, conn: connection, corr: correlation, cov: covariance, ctx: context, db: database,
+        dict: dictionary, dir: folder, distr: distribution, dtype: data type, dtypes: data types, env: environment, eval:
+        evaluation, expr: expression, exprs: expressions, func: function, funcs: functions, geom: geometry, img: image, info:
+        information, interp: interpolation, jit: just-in-time compilation, lang: language, linalg: linear algebra, matmul:
+        matrix multiplication, msg: message, ntheory: number theory, num: number, obj: object, op: operation, ops: operations,
+        optim: optimization, param: parameter, params: parameters, perf: performance, poly: polynomial, prob: probability, proc:
+        process, prop: property, props: properties, regex: regular expression, repr: representation, seq: sequence, spec:
+        specification, specs: specifications, stat: statistics, stats: statistics, str: string, sync: synchronization, sys:
+        system, temp: temporary, tsa: time series, tz: time zone, var: variable, vars: variables, vec: vector""",
+    )
+)
+"""What programmers shorten in names of modules."""
 _ACRONYMS = {
     each.lower(): each
     for each in re.findall(
@@ -83,44 +70,30 @@ _ACRONYMS = {
         RSS S3 SAML SAX SMTP
         SOAP SOCKS SQL SQLAlchemy SQLite SSH SSL SVG SVM TCP TIFF TLS TOML UDP UI UID URI URIs URL URLs UUID VAR WAV
         WCS WSGI X509 XML
-        XLSX YAML DB WWW DataFrame i18n l10n TOTP HOTP OTP PKI RFC""",
+        XLSX YAML WWW DataFrame i18n l10n TOTP HOTP OTP PKI RFC WebSocket WebSockets JavaScript GitHub CouchDB LaTeX DuckDB
+        KDE KDF GCD LCM AR NetCDF GTK SSE SPSS DWT""",
     )
 }  # fmt: skip
 
 
-def capability_name(section: str, text: str, source: str, *, is_class: bool = False) -> tuple[str, str]:
+def capability_name(
+    section: str, text: str, source: str, *, is_class: bool = False, spelling: Spelling | None = None
+) -> tuple[str, str]:
     """A name for what a module or class is about ("" when neither says), and its description."""
     if " :: " in section:
         return _tidy(text or section.split(" :: ")[-1].lower()), ""
+    spelling = spelling or Spelling()
     parts = [part.strip("_") for part in section.split(".")]
-    own = {source.casefold().replace("-", "_"), source.casefold().replace("-", ""), parts[0].casefold()}
-    named = _named(parts, own)
-    said = spoken(text, own)
+    own = {source.casefold().replace("-", "_"), source.casefold().replace("-", "")}
+    top = {parts[0].casefold()}
+    named = _named(parts, own | top, spelling)
+    said = spoken(text, own if source == STANDARD_LIBRARY else own | top)
     if said and not (is_class and " " in named):
         return _tidy(said), text if text != said else ""
     return _tidy(named), text
 
 
-def spoken(text: str, own: frozenset[str] | set[str] = frozenset()) -> str:
-    """What a module or class says of itself, as a name; "" when it is no name. ``own``: names of the library."""
-    if not text.isascii():
-        return ""
-    text = re.sub(r"\s*\([^)]*\)$", "", text.strip(" ."))
-    text = _ARTICLE.sub("", _VERB.sub("", _ARTICLE.sub("", text)))
-    text = re.split(r", | which | that |: | where | -- ", text)[0]
-    names = "|".join(re.escape(each) for each in sorted(own))
-    if names:
-        text = re.sub(
-            rf"\s+(module |support )?(for|in|of|from)\s+(the\s+)?({names})(\.\w+|'s)*$", "", text, flags=re.IGNORECASE
-        )
-    shorter = _TAIL.sub("", text).strip(" -,")
-    text = shorter if " " in shorter else text
-    if _DULL.search(text) or len(text) > _LONGEST or not 2 <= len(text.split()) <= _MOST_WORDS:
-        return ""
-    return text
-
-
-def _named(parts: Sequence[str], own: set[str]) -> str:
+def _named(parts: Sequence[str], own: set[str], spelling: Spelling) -> str:
     """Words of the last part of a dotted name that is not the library's own name and not a mere ``utils``."""
     for at in range(len(parts) - 1, -1, -1):
         part = parts[at]
@@ -128,27 +101,50 @@ def _named(parts: Sequence[str], own: set[str]) -> str:
             continue
         if re.fullmatch(r"rfc\d+", part):
             return f"RFC {part[3:]}"
-        if re.fullmatch(r"[a-z]+\d+[a-z\d]*|\d+", part):
-            words = [part]
-        else:
-            words = _WORD.findall(part)
-        words = [inner for word in words for inner in _JOINED.get(word, word).split()]
-        phrase = " ".join(
-            _ACRONYMS.get(each.lower(), each if each.isupper() and len(each) > 1 else each.lower()) for each in words
-        )
+        phrase = " ".join(_words(part, spelling))
         while (shorter := _FRAME.sub("", phrase)) != phrase:
             phrase = shorter
         kept = [
             word
             for word in phrase.split()
-            if word.casefold() not in _EMPTY_PARTS and not word.isdigit() and word.casefold() not in own
+            if (word.casefold() not in _EMPTY_PARTS or (word == "types" and " " in phrase))
+            and not word.isdigit()
+            and word.casefold() not in own
         ]
         if kept and max(len(word) for word in kept) > 1:
+            if kept[0] in _PREFIXES and len(kept) == 1:
+                return part
             if len(kept) > 1:
-                return phrase
-            above = _named(parts[:at], own) if kept[0] in _GENERIC and at > 1 else ""
+                return " ".join(kept) if any(word.casefold() in own for word in phrase.split()) else phrase
+            above = _named(parts[:at], own, spelling) if kept[0] in _GENERIC and at > 1 else ""
             return f"{above} {kept[0]}" if above and above.casefold() != kept[0].casefold() else kept[0]
     return ""
+
+
+def _words(part: str, spelling: Spelling) -> list[str]:
+    """The words of one part of a dotted name, spelled as a reader would write them, without what says nothing to one."""
+    made: list[str] = []
+    pieces = _NUMBERED.findall(part)[0] if _NUMBERED.fullmatch(part) else _WORD.findall(part)
+    longest = LONGEST_UNKNOWN + 2 if "_" in part else LONGEST_UNKNOWN
+    for word in filter(None, pieces):
+        letters = word.rstrip("0123456789")
+        known = _ACRONYMS.get(word.lower())
+        if known is None and letters.lower() in _ACRONYMS:
+            known = f"{_ACRONYMS[letters.lower()]}{word[len(letters) :]}"
+        if known is not None:
+            made.append(known)
+        elif word.isupper() and len(word) > 1:
+            made.append(word)
+        elif word.lower() in _SPELLED_OUT:
+            made += _SPELLED_OUT[word.lower()].split()
+        elif not ((part.islower() or word == part) and spelling.says_nothing(word, longest)):
+            found = spelling.words(word)
+            made += [
+                inner
+                for each in found
+                for inner in (_ACRONYMS.get(each.lower()) or _SPELLED_OUT.get(each, each)).split()
+            ]
+    return made
 
 
 def _tidy(name: str) -> str:
@@ -156,4 +152,5 @@ def _tidy(name: str) -> str:
         _ACRONYMS.get(word.lower(), word) if word.islower() else word for word in name.strip(" .:,-").split()
     )
     first = name.partition(" ")[0]
-    return name if not name or first.lower() in _ACRONYMS else name[:1].upper() + name[1:]
+    kept = first != first.lower() or first.lower() in _ACRONYMS
+    return name if kept else name[:1].upper() + name[1:]

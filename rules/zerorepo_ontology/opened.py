@@ -10,8 +10,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from zerorepo.errors import UsageError
-from zerorepo_ontology import artifact, home, ontology
+from zerorepo.errors import UsageError, did_you_mean
+from zerorepo_ontology import artifact, home, ontology, starter
 from zerorepo_ontology.embed import embed_by_api, identity_of
 from zerorepo_ontology.ontology import Ontology
 from zerorepo_ontology.searching import Searcher
@@ -26,6 +26,7 @@ class Opened:
     def __init__(self, where: str, data: bytes, exclude: Sequence[str] = ()) -> None:
         self.where = where
         found, vectors, self.identity = artifact.load(data, where)
+        _check_known(exclude, found)
         self.ontology: Ontology = ontology.without(found, exclude) if exclude else found
         if vectors is not None and self.ontology is not found:
             rows = {node.id: row for row, node in enumerate(found.nodes)}
@@ -53,6 +54,17 @@ class Opened:
                 hint=f"--engine {self.engine}, or build one for it: zerorepo ontology build --engine {engine}",
             )
         return Searcher(self.ontology, self.vectors, _embedder(engine, settings, root))
+
+
+def _check_known(packages: Sequence[str], found: Ontology) -> None:
+    """UsageError for a package that nothing was mined from and that is no starter package: it would be left in unnoticed."""
+    seen = {starter.normalized(source.name): source.name for source in found.sources}
+    for name in packages:
+        if starter.normalized(name) not in seen and starter.normalized(name) not in starter.starter_pins():
+            near = did_you_mean(name, set(seen.values()))
+            raise UsageError(
+                f"Nothing was mined from `{name}`", hint=near or "zerorepo ontology stats --sources lists what was"
+            )
 
 
 def _embedder(engine: str, settings: OntologySettings, root: Path) -> Any:

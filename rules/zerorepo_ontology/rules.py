@@ -56,7 +56,7 @@ class DistributionAttrs(Attrs):
     cap: int = 320
 
 
-@rule("ontology_distribution", attrs=DistributionAttrs, provides=[MinedSource])
+@rule("ontology_distribution", attrs=DistributionAttrs, provides=[MinedSource], version=2)
 async def ontology_distribution(ctx: RuleContext[DistributionAttrs]) -> MinedSource:
     """Mine the public API of one pinned distribution."""
     attrs = ctx.attrs
@@ -153,7 +153,7 @@ class FolderAttrs(Attrs):
     cap: int = 320
 
 
-@rule("ontology_folder", attrs=FolderAttrs, provides=[MinedSource])
+@rule("ontology_folder", attrs=FolderAttrs, provides=[MinedSource], version=2)
 async def ontology_folder(ctx: RuleContext[FolderAttrs]) -> MinedSource:
     """Mine a folder of Python code."""
     attrs = ctx.attrs
@@ -186,7 +186,7 @@ def _tree_outputs(label: Label, attrs: TreeAttrs) -> list[str]:
     return [f"{label.path}.ontology"]
 
 
-@rule("ontology_tree", attrs=TreeAttrs, provides=[OntologyData], outputs=_tree_outputs)
+@rule("ontology_tree", attrs=TreeAttrs, provides=[OntologyData], outputs=_tree_outputs, version=2)
 async def ontology_tree(ctx: RuleContext[TreeAttrs]) -> OntologyData:
     """Merge the sources into one tree with vectors, and write it out as one file."""
     sources = await ctx.providers(ctx.attrs.sources, MinedSource)

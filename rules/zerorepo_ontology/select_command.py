@@ -119,6 +119,7 @@ def draw(report: dict[str, Any], file: Path) -> None:
     """Coverage and diversity over iterations, as a picture. EnvironmentFailure without matplotlib."""
     try:
         from matplotlib.figure import Figure
+        from matplotlib.ticker import MaxNLocator
     except ImportError:
         raise EnvironmentFailure(
             "Drawing needs the package `matplotlib`, which is not installed",
@@ -143,6 +144,7 @@ def draw(report: dict[str, Any], file: Path) -> None:
             linestyle="--" if key == "distance" else "-",
         )
     axes.set_xlabel("iteration")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(0, 1.02)
     axes.legend(loc="lower right")
     axes.set_title(f"{len(report['features'])} features; {report['stopped']}", fontsize=9, wrap=True)

@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
 
 from zerorepo_ontology import merging, naming
 from zerorepo_ontology.entries import Entry
 from zerorepo_ontology.ontology import Example, Node, Ontology, Source
+from zerorepo_ontology.spelling import Spelling
 from zerorepo_ontology.words import tokens
 
 if TYPE_CHECKING:
@@ -138,13 +140,19 @@ def _capabilities(
 ) -> dict[int, tuple[str, str]]:
     """Name and description of the capability of each representative."""
     made: dict[tuple[str, str, str], _Capability] = {}
+    spelling = Spelling(_prose(entries))
+
+    @cache
+    def named(section: str, text: str, source: str, is_class: bool) -> tuple[str, str]:
+        return naming.capability_name(section, text, source, is_class=is_class, spelling=spelling)
+
     for i in heads:
         each = entries[i]
         if len(each.place) >= 3:
             name, about = each.place[2], ""
         else:
             is_class = each.kind == "method" and each.path.rpartition(".")[0] == each.section
-            name, about = naming.capability_name(each.section, each.section_text, each.source, is_class=is_class)
+            name, about = named(each.section, each.section_text, each.source, is_class)
         if not name or name.casefold() == places[i][1].casefold():
             name = places[i][1]
         key = (*places[i], name.casefold())
@@ -157,6 +165,16 @@ def _capabilities(
         for i in capability.members:
             result[i] = (area, "") if small else (capability.name, capability.description)
     return result
+
+
+def _prose(entries: Sequence[Entry]) -> Iterator[str]:
+    """What sources say in sentences, each text of a source once."""
+    seen: set[tuple[str, str]] = set()
+    for each in entries:
+        for text in (each.text, each.description, each.section_text):
+            if text and (each.source, text) not in seen:
+                seen.add((each.source, text))
+                yield text
 
 
 def _joined(

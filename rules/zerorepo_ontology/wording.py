@@ -12,6 +12,7 @@ LONGEST = 100
 """Characters of a feature's name."""
 _LONGEST_DESCRIPTION = 220
 _ROLE = re.compile(r":[a-zA-Z0-9:+_-]+:`~?\.?!?([^`<]+?)(?:\s*<[^`]*>)?`")
+_RFC = re.compile(r":rfc:`(\d+)[^`]*`")
 _TICKS = re.compile(r"``([^`]*)``|`([^`]*)`_{0,2}")
 _LINK = re.compile(r"\[([^\]]+)\]\([^)]*\)|<https?://[^>]*>|https?://\S+")
 _EMPHASIS = re.compile(r"\*\*([^*]+)\*\*|(?<![\w*])\*([^*\s][^*]*)\*(?![\w*])")
@@ -77,7 +78,7 @@ def first_sentence(doc: str) -> str:
 
 def plain(text: str) -> str:
     """Without reStructuredText and Markdown."""
-    text = _ROLE.sub(r"\1", text)
+    text = _ROLE.sub(r"\1", _RFC.sub(r"RFC \1", text))
     text = _TICKS.sub(lambda m: m.group(1) or m.group(2) or "", text)
     text = _LINK.sub(lambda m: m.group(1) or "", text)
     text = _EMPHASIS.sub(lambda m: m.group(1) or m.group(2) or "", text)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _K1, _B = 1.2, 0.75
 _TOKEN = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
+_NUMBERED = re.compile(r"(?<![A-Za-z])([A-Za-z]{1,8})[ /-]?(\d{1,4})(?!\d)")
+"""A name whose number says which one: ``HTTP/2``, ``h2``, ``OAuth 2.0``, ``SHA-256``, ``IPv6``."""
 _STOP = frozenset(
     re.findall(
         r"\w+",
@@ -24,10 +26,12 @@ _ENDINGS = ("ations", "ation", "ings", "ing", "ers", "ies", "ed", "es", "er", "s
 
 
 def tokens(text: str) -> list[str]:
-    """Words of a text or an identifier, in lower case, cut to a rough stem."""
-    return [
-        _stem(word) for word in (each.lower() for each in _TOKEN.findall(text)) if word not in _STOP and len(word) > 1
-    ]
+    """Words of a text or an identifier, in lower case, cut to a rough stem, and names with their numbers."""
+    words = (each.lower() for each in _TOKEN.findall(text))
+    found = [_stem(word) for word in words if word not in _STOP and len(word) > 1]
+    if any(map(str.isdigit, text)):
+        found += [f"{name}{number}".lower() for name, number in _NUMBERED.findall(text) if name.lower() not in _STOP]
+    return found
 
 
 def _stem(word: str) -> str:

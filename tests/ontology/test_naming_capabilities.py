@@ -24,12 +24,29 @@ from zerorepo_ontology import naming
         ("urllib3.connectionpool", "", "Connection pool"),
         ("sklearn.metrics", "Score functions, performance metrics, pairwise metrics", "Score functions"),
         ("matplotlib.layout", "Each layout object is a single", "Layout"),
+        ("sklearn.svm", "Support vector machine algorithms", "Support vector machine algorithms"),
+        ("numpy.linalg", "", "Linear algebra"),
+        ("tornado.http1connection", "Client and server implementations of HTTP/1.x", "HTTP1 connection"),
+        ("nltk.tag", "NLTK Taggers", "Taggers"),
+        ("pendulum.time", "Represents a time instance as hour, minute, second, microsecond", "Time instance"),
+        ("git.index.typ", "", "Index"),
+        ("nltk.sem.chat80", "Chat-80 was a natural language system", "Chat80"),
+        ("matplotlib.gridspec", "matplotlib.gridspec contains classes that help to layout", "Grid specification"),
+        ("galgebra.ga.Ga", "The vector space (basis, metric, derivatives of basis vectors)", "Vector space"),
+        ("sympy.printing.octave", "Octave (and Matlab) code printer", "Octave code printer"),
+        ("bs4.dammit", "Beautiful Soup bonus library: Unicode, Dammit", "Beautiful Soup bonus library"),
+        ("random", "Random variable generators", "Random variable generators"),
+        ("aiohttp.client_reqrep", "", "Client"),
+        ("pydantic.datatypes", "", "Data types"),
+        ("pandas.core.dtypes.dtypes", "", "Data types"),
     ],
 )
 def test_a_module_is_named_by_what_it_says_or_by_its_last_word_that_means_something(
     section: str, text: str, name: str
 ) -> None:
     library = {"imblearn": "imbalanced-learn", "jwt": "PyJWT"}.get(section.partition(".")[0], section.partition(".")[0])
+    if library == "random":
+        library = naming.STANDARD_LIBRARY
     assert naming.capability_name(section, text, library)[0] == name
 
 
