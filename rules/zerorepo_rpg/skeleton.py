@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import copy
 from collections.abc import Mapping
+from functools import lru_cache
 
 from zerorepo_rpg.assemble import package_files
 from zerorepo_rpg.interface_checks import interface_imports, signature_names
@@ -27,13 +28,19 @@ def stub_source(node: NodeInterface, nodes: Mapping[str, NodeInterface]) -> str:
 
     Names that are obvious (``Sequence``) are imported even where the interface forgot to.
     """
+    used = tuple((nodes[name].name, nodes[name].import_path) for name in node.uses if name in nodes)
+    return _stub_source(node, used)
+
+
+@lru_cache(4096)  # in a build each node is shown to everything that uses it, without code
+def _stub_source(node: NodeInterface, used: tuple[tuple[str, str], ...]) -> str:
+    """``used``: name and module of each node that it uses."""
     signature = parse_signature(node)
     statements, _ = interface_imports(node)
     bound = {name for statement in statements for name in bound_names(statement)} | set(signature.prelude)
     lines = [ast.unparse(statement) for statement in statements]
-    used = [nodes[name] for name in node.uses if name in nodes]
-    lines += [f"from {other.import_path} import {other.name}" for other in used if other.name not in bound]
-    bound |= {other.name for other in used} | {node.name}
+    lines += [f"from {module} import {name}" for name, module in used if name not in bound]
+    bound |= {name for name, _ in used} | {node.name}
     for name, as_module in sorted(signature_names(signature).items()):
         known = well_known_import(name, as_module=as_module)
         if name not in bound and known:
