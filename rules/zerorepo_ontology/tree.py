@@ -27,6 +27,8 @@ _FEWEST = 3
 """Features that a capability from one module needs; smaller ones join what else the area has."""
 _NEAR = 0.5
 """Cosine of the mean vectors of two capabilities that are one."""
+_CONTEXT = (0.35, 0.40, 0.25)
+"""Weights of an entry, its module and its source when a place is looked for."""
 _ORIGIN_RANK = {"own": 0, "curated": 1, "model": 2, "mined": 3}
 
 
@@ -114,9 +116,33 @@ def _placed(entries: Sequence[Entry], vectors: NDArray[np.float32] | None) -> li
     if vectors is not None and known:
         open_ = [i for i in homeless if not entries[i].place]
         names, centroids = _centroids(known, places, vectors)
-        for i in open_:
-            places[i] = names[int((centroids @ vectors[i]).argmax())]
+        for i, vector in zip(open_, _in_context(entries, open_, vectors), strict=True):
+            places[i] = names[int((centroids @ vector).argmax())]
     return places
+
+
+def _in_context(
+    entries: Sequence[Entry], chosen: Sequence[int], vectors: NDArray[np.float32]
+) -> Iterator[NDArray[np.float32]]:
+    """What decides on the place of each entry: itself with the means of its module and of its source, if it was mined from one.
+
+    A function of few words alone is near to anything; the weights are of a reading of 60 mined entries, about 50 of them right.
+    """
+    import numpy as np
+
+    members: dict[tuple[str, ...], list[int]] = {}
+    for i in chosen:
+        for key in ((entries[i].source,), (entries[i].source, entries[i].section)):
+            members.setdefault(key, []).append(i)
+    means = {key: vectors[found].mean(axis=0) for key, found in members.items()}
+    means = {key: mean / max(float(np.linalg.norm(mean)), 1e-9) for key, mean in means.items()}
+    for i in chosen:
+        each = entries[i]
+        if not each.section:
+            yield vectors[i]
+            continue
+        own, module, source = _CONTEXT
+        yield own * vectors[i] + module * means[each.source, each.section] + source * means[each.source,]
 
 
 def _centroids(
