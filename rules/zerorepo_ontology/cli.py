@@ -286,7 +286,7 @@ def extend(
     else:
         raise UsageError(
             f"`{what}` is no package, table, folder or platform",
-            hint=did_you_mean(what, PLATFORMS)
+            hint=did_you_mean(what, (*PLATFORMS, *_beside(path)))
             or f"NAME==VERSION, a .csv or .json file, a folder of code, or one of {', '.join(PLATFORMS)}",
         )
     if place and what not in PLATFORMS and added.rule != "ontology_table":
@@ -298,6 +298,15 @@ def extend(
         home.save(before)
         typer.echo(f"`{what}` was not added.", err=True)
     raise typer.Exit(code)
+
+
+def _beside(path: Path) -> list[str]:
+    """Tables and folders that stand where ``path`` would."""
+    try:
+        found = [each for each in path.parent.iterdir() if each.suffix.lower() in (".csv", ".json") or each.is_dir()]
+    except OSError:
+        return []
+    return [str(path.parent / each.name) for each in found]
 
 
 def _pinned(what: str, place: list[str], any_license: bool, wheels: str) -> Any:

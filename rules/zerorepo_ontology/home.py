@@ -5,6 +5,7 @@ Its ``zerorepo.toml`` is written from ``home.json``, which says what was left ou
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -49,13 +50,32 @@ def folder() -> Path:
     return Path(data) / "zerorepo" / "ontology"
 
 
+def made(part: str = "") -> Path:
+    """The folder, or one in it, which is there and can be written. UsageError when it cannot be."""
+    place = folder() / part
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        named = "ZEROREPO_ONTOLOGY_HOME" if os.environ.get("ZEROREPO_ONTOLOGY_HOME") else "XDG_DATA_HOME"
+        raise UsageError(
+            f"The folder for your ontology cannot be written: {error.strerror}",
+            where=str(place),
+            hint=f"${named} says where it is",
+        ) from None
+    return place
+
+
 def load() -> Home:
-    """What was chosen before. UsageError when the file is damaged."""
+    """What was chosen before. UsageError when the file is damaged or cannot be read."""
     file = folder() / "home.json"
     try:
         return Home.model_validate_json(file.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return Home()
+    except OSError as error:
+        raise UsageError(f"This file cannot be read: {error.strerror}", where=str(file)) from None
     except ValidationError as error:
         raise UsageError(
             f"This file is damaged: {error.errors()[0]['msg']}", where=str(file), hint="delete it to begin anew"
@@ -64,12 +84,11 @@ def load() -> Home:
 
 def save(home: Home) -> None:
     """Write both files; the second only when the first is whole."""
-    root = folder()
-    root.mkdir(parents=True, exist_ok=True)
+    root = made()
     for name, text in (("home.json", home.model_dump_json(indent=1) + "\n"), ("zerorepo.toml", toml(home))):
-        made = root / f".{name}.new"
-        made.write_text(text, "utf-8")
-        made.replace(root / name)
+        new = root / f".{name}.new"
+        new.write_text(text, "utf-8")
+        new.replace(root / name)
 
 
 def toml(home: Home) -> str:
@@ -104,8 +123,7 @@ def add(home: Home, added: Added) -> Home:
 def take_table(path: Path) -> Added:
     """Copy a CSV or JSON file into the workspace. UsageError when it cannot be read."""
     name = starter.normalized(path.stem)
-    target = folder() / "own" / path.name
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target = made("own") / path.name
     try:
         shutil.copyfile(path, target)
     except OSError as error:
@@ -123,7 +141,7 @@ def take_folder(path: Path) -> Added:
     if not files:
         raise UsageError("There is no Python file in this folder", where=str(path))
     name = path.resolve().name
-    target = folder() / "own" / name
+    target = made("own") / name
     shutil.rmtree(target, ignore_errors=True)
     inner = name if name.isidentifier() and (path / "__init__.py").is_file() else ""
     for each in files:

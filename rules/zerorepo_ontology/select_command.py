@@ -67,8 +67,7 @@ def _workspace(spec: Path, exclude: tuple[str, ...], seed: int) -> Path:
     """A workspace in the user's data folder with a copy of ``spec``."""
     from zerorepo_ontology import home
 
-    root = home.folder() / "select"
-    root.mkdir(parents=True, exist_ok=True)
+    root = home.made("select")
     try:
         shutil.copyfile(spec, root / "spec.md")
         own = home.folder() / "out" / "ontology.ontology"

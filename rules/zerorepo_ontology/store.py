@@ -156,8 +156,12 @@ class VectorStore:
             yield
             return
         folder = Path(self.place)
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "writing.lock").open("a+b") as file:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = (folder / "writing.lock").open("a+b")
+        except OSError as error:
+            raise UsageError(f"Nothing can be kept there: {error.strerror}", where=self.place) from None
+        with lock as file:
             until = time.monotonic() + _LOCK_WAIT_S
             while True:
                 try:
