@@ -186,18 +186,34 @@ def _ending(lines: Sequence[str]) -> str:
     return "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
 
 
-def _found(body: Sequence[ast.stmt], edit: Edit, kinds: tuple[type[ast.stmt], ...], where: str) -> ast.stmt:
+def _found(
+    body: Sequence[ast.stmt], edit: Edit, kinds: tuple[type[ast.stmt], ...], where: str, new: Sequence[ast.stmt]
+) -> ast.stmt:
+    """What is replaced or removed. Of several definitions of one name, the one with the part of ``new``: see ``_part``."""
     name = edit.name.rpartition(".")[2]
     named = [node for node in body if isinstance(node, kinds) and name in _names(node)]
     if not named:
         there = [each for node in body if isinstance(node, kinds) for each in _names(node)]
         near = did_you_mean(name, there) or (f"there is: {_listed(there)}" if there else "there is none")
         raise ValueError(f"{where} has no such {edit.what}; {near}")
+    if len(named) > 1 and new:
+        named = [node for node in named if _part(node) == _part(new[0])] or named
     if len(named) > 1:
         raise ValueError(f"{where} has {len(named)} of that name; replace what is around them")
     return named[0]
 
 
+def _part(node: ast.stmt) -> str:
+    """Which of several definitions of one name it is: ``overload``; ``setter`` and the like of a property; "" for the one with
+    the code, or the property itself."""
+    for decorator in node.decorator_list if isinstance(node, _Definition) else []:
+        name = decorator.attr if isinstance(decorator, ast.Attribute) else getattr(decorator, "id", "")
+        if name == "overload" or (isinstance(decorator, ast.Attribute) and name in _ACCESSORS):
+            return name
+    return ""
+
+
+_ACCESSORS = frozenset({"getter", "setter", "deleter"})
 _KINDS: dict[What, tuple[type[ast.stmt], ...]] = {
     What.FUNCTION: _Function,
     What.METHOD: _Function,
@@ -211,7 +227,7 @@ def _outer_edit(tree: ast.Module, lines: list[str], edit: Edit, new: list[ast.st
     """What is at the top level: lines from, to, and the text that takes their place."""
     ending = _ending(lines)
     if edit.do is not Do.ADD:
-        first, last = _span(_found(tree.body, edit, _KINDS[edit.what], "the module"), lines)
+        first, last = _span(_found(tree.body, edit, _KINDS[edit.what], "the module", new), lines)
         return first, last, _placed(edit.code, 0, ending) if new else ""
     _require_absent(tree.body, edit, "the module")
     text = _placed(edit.code, 0, ending)
@@ -225,6 +241,16 @@ def _require_absent(body: Sequence[ast.stmt], edit: Edit, where: str) -> None:
     name = edit.name.rpartition(".")[2]
     if any(name in _names(node) for node in body if isinstance(node, (*_Definition, ast.Assign, ast.AnnAssign))):
         raise ValueError(f"{where} has `{name}` already; use `replace`")
+
+
+def _require_property(body: Sequence[ast.stmt], edit: Edit, where: str, part: str) -> None:
+    """For a new setter: the property is there, and has none."""
+    name = edit.name.rpartition(".")[2]
+    there = [_part(node) for node in body if isinstance(node, _Function) and node.name == name]
+    if "" not in there:
+        raise ValueError(f"{where} has no property `{name}`; add that first")
+    if part in there:
+        raise ValueError(f"{where} has a {part} of `{name}` already; use `replace`")
 
 
 def _gap(lines: Sequence[str], ending: str, blank: int) -> str:
@@ -245,9 +271,12 @@ def _inner_edit(tree: ast.Module, lines: list[str], edit: Edit, new: list[ast.st
     ending = _ending(lines)
     where = f"the class `{path}`"
     if edit.do is not Do.ADD:
-        first, last = _span(_found(owner.body, edit, _KINDS[edit.what], where), lines)
+        first, last = _span(_found(owner.body, edit, _KINDS[edit.what], where, new), lines)
         return first, last, _placed(edit.code, indent, ending) if new else ""
-    _require_absent(owner.body, edit, where)
+    if (part := _part(new[0])) in _ACCESSORS:
+        _require_property(owner.body, edit, where, part)
+    else:
+        _require_absent(owner.body, edit, where)
     text = _placed(edit.code, indent, ending)
     if edit.what is What.METHOD:
         at = _span(owner.body[-1], lines)[1]

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator
 from zerorepo_rpg.naming import STDLIB_MODULES
 from zerorepo_rpg.plan_model import NodeInterface
 from zerorepo_rpg.python_names import import_names, imported_modules
+from zerorepo_rpg.reached import BUILTIN, reached
 from zerorepo_rpg.spec_model import Permission
 
 _MODULES: dict[Permission, str] = {
@@ -35,12 +36,41 @@ _OS: dict[Permission, str] = {
     ),
 }
 _OS_CALLS = {name: permission for permission, names in _OS.items() for name in names.split()}
+_ELSEWHERE: dict[Permission, str] = {
+    Permission.NETWORK: (
+        "asyncio.open_connection asyncio.open_unix_connection asyncio.start_server asyncio.start_unix_server "
+        "logging.handlers.DatagramHandler logging.handlers.HTTPHandler logging.handlers.SMTPHandler "
+        "logging.handlers.SocketHandler logging.handlers.SysLogHandler"
+    ),
+    Permission.SUBPROCESS: (
+        "asyncio.create_subprocess_exec asyncio.create_subprocess_shell concurrent.futures.ProcessPoolExecutor"
+    ),
+    Permission.FILESYSTEM: (
+        "builtins.open bz2.open codecs.open gzip.open io.FileIO io.open io.open_code linecache.getline linecache.getlines "
+        "logging.FileHandler logging.handlers.RotatingFileHandler logging.handlers.TimedRotatingFileHandler "
+        "logging.handlers.WatchedFileHandler lzma.open tokenize.open"
+    ),
+}
+_CALLS = {name: permission for permission, names in _ELSEWHERE.items() for name in names.split()}
+_CALLS |= {f"os.{name}": permission for name, permission in _OS_CALLS.items()}
+# Of a path object; what paths share with other classes (``replace``, ``rename``, ``glob``) is left out.
+_OF_PATHS = (
+    "chmod exists hardlink_to is_dir is_file iterdir lstat mkdir open read_bytes read_text rglob rmdir samefile stat "
+    "symlink_to touch unlink write_bytes write_text"
+)
+_PATH_METHODS = frozenset(_OF_PATHS.split())
 # Nothing a library needs; everything that would fool whoever runs its tests.
 _NEVER_MODULES = frozenset(
-    {"_pytest", "code", "faulthandler", "importlib", "imp", "pytest", "runpy", "unittest", "zerorepo"}
-)
-_NEVER_CALLS = frozenset({"__import__", "breakpoint", "compile", "eval", "exec", "input"})
+    {
+        "_posixsubprocess", "_pytest", "_socket", "code", "faulthandler", "importlib", "imp", "nt", "posix", "pytest", "runpy",
+        "unittest", "zerorepo",
+    }
+)  # fmt: skip
 _NEVER_OS = frozenset({"_exit", "abort", "kill", "killpg"})
+_NEVER_CALLS = frozenset(
+    f"{BUILTIN}{name}" for name in ("__import__", "breakpoint", "compile", "eval", "exec", "input")
+)
+_NEVER_CALLS |= {f"os.{name}" for name in _NEVER_OS}
 _SAFE_SUBMODULES = frozenset({"importlib.resources", "importlib.metadata"})
 
 
@@ -62,7 +92,7 @@ def forbidden_in_code(
         elif module not in promised:
             yield from _outer_import(module, name, line, granted, outside)
     yield from _aliased(tree, package)
-    yield from _calls(tree, granted)
+    yield from _calls(tree, granted, promised)
 
 
 def _own_import(module: str, name: str, line: int, interface: NodeInterface) -> Iterator[str]:
@@ -109,27 +139,76 @@ def _aliased(tree: ast.Module, package: str) -> Iterator[str]:
                     yield f"line {node.lineno}: import `{alias.name}` of the library under its own name, without `as`"
 
 
-def _calls(tree: ast.Module, granted: set[Permission]) -> Iterator[str]:
-    shadowed = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    shadowed |= {node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
-    shadowed |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+def _calls(tree: ast.Module, granted: set[Permission], promised: Collection[str]) -> Iterator[str]:
+    """Uses of what needs a permission, or is never allowed, whatever they are called here. Handed on counts as called."""
+    imported = {module for module, _, _ in imported_modules(tree)}
+    told = {f"os.{name}" for module, name, _ in imported_modules(tree) if module == "os"}
+    for full, line in reached(tree):
+        if full in told:
+            continue
+        shown = f"{full.removeprefix(BUILTIN)}()" if full.startswith(BUILTIN) else full
+        module = _permission(full) if full not in imported and full not in promised else None
+        wanted = _CALLS.get(full) or (module if _permission(full.rpartition(".")[0]) is None else None)
+        if full in _NEVER_CALLS:
+            yield f"line {line}: `{shown}` may not be used in a library's code"
+        elif wanted and wanted not in granted:
+            yield f"line {line}: `{shown}` needs the permission `{wanted}`, which the specification does not give"
+    if "pathlib" in imported and "pathlib" not in promised and Permission.FILESYSTEM not in granted:
+        yield from _path_methods(tree)
+
+
+def _path_methods(tree: ast.Module) -> Iterator[str]:
+    """Methods of paths that touch files, unless a class of the module has one of that name. Paths as such are only names."""
+    own = {
+        item.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        for item in node.body
+        if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef))
+    }
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id not in shadowed:
-            name = node.func.id
-            if name in _NEVER_CALLS:
-                yield f"line {node.lineno}: `{name}()` may not be used in a library's code"
-            elif name == "open" and Permission.FILESYSTEM not in granted:
-                yield f"line {node.lineno}: `open()` needs the permission `filesystem`, which the specification does not give"
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "os":
-            wanted = _OS_CALLS.get(node.attr)
-            if node.attr in _NEVER_OS:
-                yield f"line {node.lineno}: `os.{node.attr}` may not be used in a library's code"
-            elif wanted and wanted not in granted:
-                yield f"line {node.lineno}: `os.{node.attr}` needs the permission `{wanted}`, which the specification does not give"
+        if isinstance(node, ast.Attribute) and node.attr in _PATH_METHODS - own:
+            # Of a module (``io.open``) it has been told.
+            if isinstance(node.value, ast.Name) and f"{node.value.id}.{node.attr}" in _CALLS:
+                continue
+            yield (
+                f"line {node.lineno}: `{node.attr}` of a path needs the permission `filesystem`, which the specification does "
+                "not give"
+            )
 
 
-def forbidden_in_tests(tree: ast.Module) -> Iterator[str]:
-    """What tests may never do: network, processes, native code, mocks; and tricks with the run itself."""
+def _patched(tree: ast.Module, package: str) -> Iterator[str]:
+    """``monkeypatch.setattr`` of something of the package. What is outside of it (``sys.stdin``) may be replaced."""
+    ours = {
+        alias.asname or alias.name.partition(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for alias in node.names
+        if (node.module or "" if isinstance(node, ast.ImportFrom) else alias.name).partition(".")[0] == package
+    }
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in ("setattr", "delattr")
+        ):
+            first: ast.expr | None = node.args[0] if node.args else None
+            while isinstance(first, ast.Attribute):
+                first = first.value
+            text = first.value if isinstance(first, ast.Constant) else None
+            if (isinstance(text, str) and text.partition(".")[0] == package) or (
+                isinstance(first, ast.Name) and first.id in ours
+            ):
+                yield f"line {node.lineno}: it replaces part of `{package}`; test the real thing through its public interface"
+
+
+_NO_VERDICT = frozenset({"exit", "importorskip", "skip", "xfail"})
+_NO_MARKS = frozenset({"skip", "skipif", "xfail"})
+
+
+def forbidden_in_tests(tree: ast.Module, package: str) -> Iterator[str]:
+    """What tests may never do: network, processes, native code, mocks (also of the ``package`` itself, by ``monkeypatch``); and
+    tricks with the run itself."""
     barred = {Permission.NETWORK, Permission.SUBPROCESS, Permission.NATIVE}
     for module, name, line in imported_modules(tree):
         wanted = _permission(module) or _permission(f"{module}.{name}")
@@ -139,18 +218,13 @@ def forbidden_in_tests(tree: ast.Module) -> Iterator[str]:
             yield f"line {line}: `{module}` may not be used in tests; test the real thing through its public interface"
         elif module.startswith("."):
             yield f"line {line}: relative import; import from the full module path"
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            if node.value.id == "os" and (node.attr in _NEVER_OS or _OS_CALLS.get(node.attr) is Permission.SUBPROCESS):
-                yield f"line {node.lineno}: `os.{node.attr}` may not be used in tests"
-            elif node.value.id == "pytest" and node.attr in ("exit", "skip", "xfail", "importorskip"):
-                yield f"line {node.lineno}: `pytest.{node.attr}` may not be used; a test passes or fails"
-        if isinstance(node, ast.Attribute) and node.attr in ("skip", "skipif", "xfail") and _is_mark(node.value):
-            yield f"line {node.lineno}: `pytest.mark.{node.attr}` may not be used; a test passes or fails"
-
-
-def _is_mark(node: ast.expr) -> bool:
-    return isinstance(node, ast.Attribute) and node.attr == "mark"
+    for full, line in reached(tree):
+        module, _, name = full.rpartition(".")
+        if module == "os" and (name in _NEVER_OS or _OS_CALLS.get(name) is Permission.SUBPROCESS):
+            yield f"line {line}: `{full}` may not be used in tests"
+        elif (module == "pytest" and name in _NO_VERDICT) or (module == "pytest.mark" and name in _NO_MARKS):
+            yield f"line {line}: `{full}` may not be used; a test passes or fails"
+    yield from _patched(tree, package)
 
 
 __all__ = ["forbidden_in_code", "forbidden_in_tests"]

@@ -11,6 +11,7 @@ import re
 import tokenize
 from collections.abc import Collection, Iterator
 
+from zerorepo_rpg.assertions import asserted, asserts, tests_of
 from zerorepo_rpg.class_signature import class_differences
 from zerorepo_rpg.forbidden import forbidden_in_code, forbidden_in_tests
 from zerorepo_rpg.plan_model import NodeInterface
@@ -27,6 +28,7 @@ from zerorepo_rpg.signature import (
 from zerorepo_sandbox.screen import screen
 
 _TODO = re.compile(r"\b(TODO|FIXME|XXX)\b")
+_NOT_YET = re.compile(r"\bnot (yet )?implemented\b", re.IGNORECASE)
 
 
 def check_code(
@@ -49,6 +51,7 @@ def check_code(
     found += _top_level(tree, interface, signature)
     found += _stubs(tree, source, signature)
     found += forbidden_in_code(tree, interface, dependencies, permissions)
+    found += _not_run(source, found)
     found += undefined_names(source, deferred=True)
     return list(dict.fromkeys(found))
 
@@ -59,9 +62,6 @@ def check_definition(source: str, interface: NodeInterface) -> list[str]:
         return list(_definition(parse(source), parse_signature(interface), interface))
     except ValueError as error:
         return [str(error)]
-
-
-"""Another name of ``check_code``."""
 
 
 def _definition(tree: ast.Module, signature: Signature, interface: NodeInterface) -> Iterator[str]:
@@ -131,7 +131,10 @@ def _stubs(tree: ast.Module, source: str, signature: Signature) -> Iterator[str]
         if is_stub(function) and name not in exempt and not decorator_names(function) & {"abstractmethod", "overload"}:
             yield f"line {function.lineno}: `{name}` has no code; write it in full"
     for node in ast.walk(tree):
-        if isinstance(node, ast.Raise) and _raises_not_implemented(node) and not _inside_abstract(tree, node):
+        # Also under another name.
+        renamed = isinstance(node, (ast.Assign, ast.AnnAssign)) and _is_not_implemented(node.value)
+        raised = isinstance(node, ast.Raise) and _raises_not_implemented(node) and not _inside_abstract(tree, node)
+        if isinstance(node, ast.stmt) and (raised or renamed):
             yield f"line {node.lineno}: `NotImplementedError` instead of code; write it in full"
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     for token in tokens:
@@ -151,21 +154,30 @@ def _functions(tree: ast.AST, owner: str = "") -> Iterator[tuple[str, FunctionNo
 
 
 def is_stub(function: FunctionNode) -> bool:
-    """Whether the body, its docstring aside, is only ``pass``, ``...`` or ``raise NotImplementedError``."""
+    """Whether the body, its docstring aside, is only ``pass``, ``...``, ``assert False``, or raises that it is not implemented."""
     body = function.body
     if _is_docstring(body[0], 0):
         body = body[1:]
     return all(
         isinstance(node, ast.Pass)
         or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and node.value.value is ...)
-        or (isinstance(node, ast.Raise) and _raises_not_implemented(node))
+        or (isinstance(node, ast.Assert) and isinstance(node.test, ast.Constant) and not node.test.value)
+        or (isinstance(node, ast.Raise) and (_raises_not_implemented(node) or _says_not_yet(node)))
         for node in body
     )
 
 
+def _says_not_yet(node: ast.Raise) -> bool:
+    said = node.exc.args if isinstance(node.exc, ast.Call) else []
+    return any(isinstance(each, ast.Constant) and _NOT_YET.search(str(each.value)) for each in said)
+
+
 def _raises_not_implemented(node: ast.Raise) -> bool:
-    error = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
-    return isinstance(error, ast.Name) and error.id == "NotImplementedError"
+    return _is_not_implemented(node.exc.func if isinstance(node.exc, ast.Call) else node.exc)
+
+
+def _is_not_implemented(node: ast.expr | None) -> bool:
+    return (node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")) == "NotImplementedError"
 
 
 def _inside_abstract(tree: ast.Module, wanted: ast.Raise) -> bool:
@@ -213,13 +225,13 @@ def check_tests(source: str, interface: NodeInterface, module_path: str = "") ->
         return [str(error)]
     module = module_path or interface.import_path
     found = []
-    tests = _tests(tree)
+    tests = tests_of(tree)
     if not tests:
         found.append("there is no test: write functions `def test_...()`")
     asserting = {
         node.name
         for node in ast.walk(tree)
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and _asserts(node)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and asserts(node)
     }
     for test in tests:
         if test.name not in asserting and not _calls_one_of(test, asserting):
@@ -231,10 +243,13 @@ def check_tests(source: str, interface: NodeInterface, module_path: str = "") ->
         f"`{name}` is defined twice, so only the last one runs; rename one"
         for name in sorted({n for n in names if names.count(n) > 1})
     ]
-    if not _imports_node(tree, module, interface.name):
+    names_here = _imported_as(tree, module, interface.name)
+    if not names_here:
         found.append(f"it does not import the thing under test: write `from {module} import {interface.name}`")
+    elif not any(isinstance(node, ast.Name) and node.id in names_here for node in ast.walk(tree)):
+        found.append(f"it imports `{interface.name}` and never uses it; test it")
     found += _own_definition(tree, interface)
-    found += forbidden_in_tests(tree)
+    found += forbidden_in_tests(tree, module.partition(".")[0])
     found += _not_run(source, found)
     found += undefined_names(source)
     return list(dict.fromkeys(found))
@@ -248,47 +263,6 @@ def _not_run(source: str, found: Collection[str]) -> Iterator[str]:
             yield f"{reason}; code that reaches for the test runner is not run, so do without it"
 
 
-def _tests(tree: ast.Module) -> list[FunctionNode]:
-    """Functions that pytest collects: at the top level, and in classes ``Test...``. Names may repeat between classes."""
-    found: list[FunctionNode] = []
-    for node in tree.body:
-        listed = node.body if isinstance(node, ast.ClassDef) and node.name.startswith("Test") else [node]
-        found += [
-            item
-            for item in listed
-            if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef)) and item.name.startswith("test")
-        ]
-    return found
-
-
-def _is_assertion(node: ast.AST) -> bool:
-    if isinstance(node, ast.Assert):
-        return not _holds_anyhow(node.test)
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
-        return node.func.value.id == "pytest" and node.func.attr in ("raises", "warns", "fail")
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "raises"
-
-
-def _holds_anyhow(test: ast.expr) -> bool:
-    """Whether it is true whatever was tested, to see at a glance: a constant, a tuple (with a message inside), a name or a
-    constant beside itself. ``assert False`` is an assertion: it says that one does not get there.
-    """
-    if isinstance(test, ast.Constant):
-        return bool(test.value)
-    if isinstance(test, ast.Tuple):
-        return bool(test.elts)
-    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
-        return isinstance(test.operand, ast.Constant) and not test.operand.value
-    if isinstance(test, ast.Compare) and isinstance(test.left, (ast.Name, ast.Constant)):
-        same = {ast.dump(each) for each in (test.left, *test.comparators)}
-        return len(same) == 1 and all(isinstance(op, (ast.Eq, ast.Is, ast.LtE, ast.GtE)) for op in test.ops)
-    return False
-
-
-def _asserts(node: ast.AST) -> bool:
-    return any(_is_assertion(item) for item in ast.walk(node))
-
-
 def _calls_one_of(node: ast.AST, names: Collection[str]) -> bool:
     for item in ast.walk(node):
         if isinstance(item, ast.Call):
@@ -298,49 +272,21 @@ def _calls_one_of(node: ast.AST, names: Collection[str]) -> bool:
     return False
 
 
-def _imports_node(tree: ast.Module, module: str, name: str) -> bool:
-    return any(
-        isinstance(node, ast.ImportFrom)
-        and node.module == module
-        and not node.level
-        and any(alias.name == name for alias in node.names)
+def _imported_as(tree: ast.Module, module: str, name: str) -> set[str]:
+    """What the thing under test is called in these tests."""
+    return {
+        alias.asname or alias.name
         for node in ast.walk(tree)
-    )
+        if isinstance(node, ast.ImportFrom) and node.module == module and not node.level
+        for alias in node.names
+        if alias.name == name
+    }
 
 
 def _own_definition(tree: ast.Module, interface: NodeInterface) -> Iterator[str]:
     for node in tree.body:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and node.name == interface.name:
             yield f"line {node.lineno}: the tests define `{interface.name}` themselves; test the imported one"
-
-
-def asserted(source: str) -> int:
-    """How many assertions a test module makes, cases of ``parametrize`` counted; 0 when it is not Python."""
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):
-        return 0
-    total = 0
-    inside: set[int] = set()
-    for test in _tests(tree):
-        count = sum(_is_assertion(node) for node in ast.walk(test))
-        total += count * _cases(test)
-        inside |= {id(node) for node in ast.walk(test)}
-    return total + sum(_is_assertion(node) for node in ast.walk(tree) if id(node) not in inside)
-
-
-def _cases(test: FunctionNode) -> int:
-    cases = 1
-    for decorator in test.decorator_list:
-        if (
-            isinstance(decorator, ast.Call)
-            and isinstance(decorator.func, ast.Attribute)
-            and decorator.func.attr == "parametrize"
-        ):
-            values = decorator.args[1] if len(decorator.args) > 1 else None
-            if isinstance(values, (ast.List, ast.Tuple)):
-                cases *= max(1, len(values.elts))
-    return cases
 
 
 def asserts_less(before: int, after: int) -> list[str]:

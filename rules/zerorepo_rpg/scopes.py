@@ -25,10 +25,14 @@ class _Scope(NamedTuple):
     outer: tuple[_Scope, ...]  # what its inner functions see: class scopes are left out
 
 
+_MODULE = _Scope(False, frozenset(), ())
+_NAMED = frozenset({"NamedTuple", "NewType", "ParamSpec", "TypeVar", "TypeVarTuple", "TypedDict", "namedtuple"})
+
+
 def module_references(tree: ast.Module) -> list[Reference]:
     """Nodes that refer to, bind or declare names of the module: names, top-level definitions, ``global`` statements, and
-    strings in annotations that may."""
-    return list(_statements(tree.body, _Scope(False, frozenset(), ())))
+    strings in annotations, or in ``TypeVar("T")``, that may."""
+    return list(_statements(tree.body, _MODULE))
 
 
 def names_of(reference: Reference) -> list[str]:
@@ -50,7 +54,20 @@ def _statements(body: list[ast.stmt], scope: _Scope, *, top: bool = True) -> Ite
     for statement in body:
         if top and isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             yield statement
+        if scope == _MODULE and (text := _own_name(statement)):
+            yield text
         yield from _visit(statement, scope)
+
+
+def _own_name(statement: ast.stmt) -> ast.Constant | None:
+    """The text in ``T = TypeVar("T")``, which type checkers want to be the name."""
+    target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
+    call = getattr(statement, "value", None)
+    if not isinstance(target, ast.Name) or not isinstance(call, ast.Call) or not call.args:
+        return None
+    maker = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    text = call.args[0]
+    return text if maker in _NAMED and isinstance(text, ast.Constant) and text.value == target.id else None
 
 
 def _visit(node: ast.AST, scope: _Scope) -> Iterator[Reference]:

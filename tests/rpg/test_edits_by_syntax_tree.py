@@ -174,3 +174,89 @@ def test_replacing_a_definition_by_itself_changes_no_byte(names: list[str], endi
             code = "\n".join("    " + line for line in code.split("\n"))
         source = after(edit("replace", "function", name, code), source=source)
     assert source == SOURCE.replace("\n", ending)
+
+
+SEVERAL = """\
+from typing import overload
+
+
+@overload
+def twice(x: int) -> int: ...
+@overload
+def twice(x: str) -> str: ...
+def twice(x: int | str) -> int | str:
+    return x
+
+
+class Box:
+    def __init__(self) -> None:
+        self._size = 1
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    @size.setter
+    def size(self, value: int) -> None:
+        self._size = value
+
+    async def load(self) -> int:
+        return 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "name", "code", "old", "new"),
+    [
+        (
+            "function",
+            "twice",
+            "def twice(x: int | str) -> int | str:\n    return x * 2\n",
+            "    return x\n",
+            "    return x * 2\n",
+        ),
+        (
+            "method",
+            "Box.size",
+            "@property\ndef size(self) -> int:\n    return self._size + 1\n",
+            "return self._size\n",
+            "return self._size + 1\n",
+        ),
+        (
+            "method",
+            "Box.size",
+            "@size.setter\ndef size(self, value: int) -> None:\n    self._size = value - 1\n",
+            "= value\n",
+            "= value - 1\n",
+        ),
+        ("method", "Box.load", "async def load(self) -> int:\n    return 2\n", "return 1\n", "return 2\n"),
+    ],
+)
+def test_of_several_definitions_of_one_name_the_one_of_the_same_part_is_replaced(
+    what: str, name: str, code: str, old: str, new: str
+) -> None:
+    assert SEVERAL.count(old) == 1
+    assert after(edit("replace", what, name, code), source=SEVERAL) == SEVERAL.replace(old, new)
+
+
+def test_which_of_several_definitions_is_meant_must_be_clear() -> None:
+    unclear = [
+        edit("replace", "function", "twice", "@overload\ndef twice(x: bytes) -> bytes: ...\n"),
+        edit("remove", "method", "Box.size"),
+    ]
+    for each in unclear:
+        with pytest.raises(ValueError, match="of that name; replace what is around them"):
+            after(each, source=SEVERAL)
+
+
+def test_a_property_is_given_a_deleter_once() -> None:
+    deleter = edit("add", "method", "Box.size", "@size.deleter\ndef size(self) -> None:\n    self._size = 0\n")
+    made = after(deleter, source=SEVERAL)
+    assert made.startswith(SEVERAL) and "    @size.deleter\n    def size(self) -> None:\n" in made
+    with pytest.raises(ValueError, match="has a deleter of `size` already"):
+        after(deleter, source=made)
+    with pytest.raises(ValueError, match="has no property `weight`"):
+        after(
+            edit("add", "method", "Box.weight", "@weight.setter\ndef weight(self, value: int) -> None:\n    pass\n"),
+            source=SEVERAL,
+        )

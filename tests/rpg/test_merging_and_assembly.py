@@ -204,6 +204,20 @@ def test_renaming_inside_f_strings_and_quoted_annotations() -> None:
     assert undefined_names(renamed) == []
 
 
+def test_a_type_variable_that_is_renamed_bears_its_new_name(tmp_path: Path) -> None:
+    first = "from typing import TypeVar\n_T = TypeVar('_T')\ndef a(x: _T) -> _T:\n    return x\n"
+    second = (
+        "import typing as t\n_T = t.TypeVar('_T', bound=int)\ndef b(x: _T, kind: str = '_T') -> _T:\n    return x\n"
+    )
+    text = merged(Part("m/a", "a", first), Part("m/b", "b", second))
+    assert '_T = TypeVar("_T")' in text and '_T_B = t.TypeVar("_T_B", bound=int)' in text and 'kind: str = "_T"' in text
+    (tmp_path / "x.py").write_text(text)
+    told = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "x.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stdout
+
+
 def test_init_files_fall_back_when_reexports_would_be_circular() -> None:
     files = {
         "p/__init__.py": "from p.a.x import f\n",

@@ -209,6 +209,70 @@ def test_code_that_may_not_run(code: str, told: str) -> None:
     assert any(told in text for text in found), found
 
 
+BODY = "def f(a: int) -> int:\n    {0}\n    return a\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("import os as _os\n" + BODY.format("_os.remove('x')"), "`os.remove` needs the permission `filesystem`"),
+        ("import os\n_run = os\n" + BODY.format("_run.system('x')"), "`os.system` needs the permission `subprocess`"),
+        ("import os\n" + BODY.format("getattr(os, 'system')('x')"), "`os.system` needs the permission `subprocess`"),
+        ("import posix\n" + BODY.format("posix.system('x')"), "`posix` may not be used"),
+        ("import builtins\n" + BODY.format("builtins.open('x')"), "`open()` needs the permission `filesystem`"),
+        ("from builtins import eval as _e\n" + BODY.format("_e('x')"), "`eval()` may not be used"),
+        ("_e = eval\n" + BODY.format("_e('x')"), "`eval()` may not be used"),
+        (BODY.format("list(map(open, ['x']))"), "`open()` needs the permission `filesystem`"),
+        ("def _g(eval: int) -> int:\n    return eval\n" + BODY.format("eval('x')"), "line 4: `eval()` may not be used"),
+        ("import io\n" + BODY.format("io.open('x')"), "`io.open` needs the permission `filesystem`"),
+        ("import gzip\n" + BODY.format("gzip.open('x')"), "`gzip.open` needs the permission `filesystem`"),
+        ("from pathlib import Path\n" + BODY.format("Path('x').write_text('y')"), "`write_text` of a path needs"),
+        ("import pathlib\n" + BODY.format("pathlib.Path('x').unlink()"), "`unlink` of a path needs"),
+        (
+            "import urllib\n" + BODY.format("urllib.request.urlopen('x')"),
+            "`urllib.request` needs the permission `network`",
+        ),
+        ("import asyncio\n" + BODY.format("asyncio.create_subprocess_exec('x')"), "needs the permission `subprocess`"),
+        (
+            "from concurrent.futures import ProcessPoolExecutor\n" + BODY.format("ProcessPoolExecutor()"),
+            "needs the permission `subprocess`",
+        ),
+        ("import logging\n" + BODY.format("logging.FileHandler('x')"), "needs the permission `filesystem`"),
+        ("import sys\n" + BODY.format("sys.modules['os'].system('x')"), "`sys.modules` reaches every module"),
+        ("import builtins\ndef f(a: int) -> int:\n    raise builtins.NotImplementedError\n", "instead of code"),
+        ("_E = NotImplementedError\ndef f(a: int) -> int:\n    raise _E\n", "instead of code"),
+        ("def f(a: int) -> int:\n    raise RuntimeError('Not yet implemented')\n", "`f` has no code"),
+        ("def f(a: int) -> int:\n    assert False, 'later'\n", "`f` has no code"),
+    ],
+)
+def test_what_is_forbidden_is_forbidden_under_every_name(code: str, told: str) -> None:
+    found = check_code(code, function("def f(a: int) -> int"))
+    assert any(told in text for text in found), found
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from pathlib import Path\n" + BODY.format("Path('x').with_suffix('.y')"),
+        "import os as _os\n" + BODY.format("_os.path.join('x', 'y')"),
+        "class _Door:\n    def open(self) -> None:\n        print(1)\n" + BODY.format("_Door().open()"),
+        "def _g(open: int, input: int) -> int:\n    return open + input\n" + BODY.format("_g(1, 2)"),
+        "import re\n" + BODY.format("re.compile('x')"),
+        "import asyncio\nimport concurrent.futures as _c\n" + BODY.format("_c.ThreadPoolExecutor()"),
+        "def f(a: int) -> int:\n    try:\n        return a + 1\n    except NotImplementedError:\n        return a\n",
+    ],
+)
+def test_what_only_looks_forbidden_is_allowed(code: str) -> None:
+    assert check_code(code, function("def f(a: int) -> int")) == []
+
+
+def test_paths_may_be_read_where_the_specification_or_the_interface_says_so() -> None:
+    code = "from pathlib import Path\ndef f(a: int) -> int:\n    return len(Path('x').read_text()) + len(open('y').read())\n"
+    assert check_code(code, function("def f(a: int) -> int"), permissions=["filesystem"]) == []
+    code = "from pathlib import Path\ndef f(a: Path) -> int:\n    return len(a.read_text())\n"
+    assert check_code(code, function("def f(a: Path) -> int", imports=("from pathlib import Path",))) == []
+
+
 def test_permissions_and_dependencies_open_the_gate() -> None:
     code = "import socket\nimport yaml\nfrom pathlib import Path\nfrom p.other import used\n" + F
     interface = function("def f(a: int) -> int", uses=("o/used",))
@@ -256,7 +320,51 @@ def test_good_tests_pass_the_gate() -> None:
                 "(x == 2, 'a message')",
                 "not 0",
                 "'text'",
+                "x == 1 or True",
+                "[x]",
+                "f'of {x}: x'",
+                "isinstance(x, object)",
+                "len(x) >= 0",
             )
+        ),
+        *(
+            (
+                f"import contextlib\nimport pytest\nfrom p.m.x import f\ndef test_a() -> None:\n    x = f(1)\n{body}",
+                "`test_a` asserts nothing",
+            )
+            for body in (
+                "    try:\n        assert x == 1\n    except AssertionError:\n        pass\n",
+                "    try:\n        assert x == 1\n    except (ValueError, Exception):\n        return\n",
+                "    try:\n        pytest.fail('no')\n    except:  # noqa: E722\n        pass\n",
+                "    with contextlib.suppress(AssertionError):\n        assert x == 1\n",
+                "    def check() -> None:\n        assert x == 1\n",
+                "    if False:\n        assert x == 1\n",
+                "    for _ in []:\n        assert x == 1\n",
+                "    return\n    assert x == 1\n",
+            )
+        ),
+        ("from p.m.x import f\ndef test_a() -> None:\n    assert 'a'.upper() == 'A'\n", "never uses it"),
+        (
+            "import os as o\n" + TESTS + "def test_b() -> None:\n    assert o.system('x') == f(1)\n",
+            "`os.system` may not",
+        ),
+        (
+            "from pytest import skip\n" + TESTS + "def test_b() -> None:\n    skip('x')\n    assert f(1)\n",
+            "`pytest.skip`",
+        ),
+        (
+            "from pytest import mark\n" + TESTS + "@mark.skip\ndef test_b() -> None:\n    assert f(1)\n",
+            "`pytest.mark.skip`",
+        ),
+        (
+            TESTS + "def test_b(monkeypatch) -> None:\n    monkeypatch.setattr('p.m.x.f', abs)\n    assert f(1)\n",
+            "it replaces part of `p`",
+        ),
+        (
+            "import p.m.x as m\n"
+            + TESTS
+            + "def test_b(monkeypatch) -> None:\n    monkeypatch.setattr(m, 'f', abs)\n    assert f(1)\n",
+            "it replaces part of `p`",
         ),
         ("def test_a() -> None:\n    assert 1\n", "write `from p.m.x import f`"),
         (TESTS + "def f(a: int) -> int:\n    return a\n", "define `f` themselves"),
@@ -302,6 +410,24 @@ def test_what_may_fail_is_an_assertion(claim: str) -> None:
     source = f"from p.m.x import f\ndef test_a() -> None:\n    x = f(1)\n    assert {claim}\n"
     assert check_tests(source, function("def f(a: int) -> int")) == []
     assert asserted(source) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "    try:\n        f(1)\n        pytest.fail('no error')\n    except ValueError:\n        pass\n",
+        "    try:\n        f(1)\n        pytest.fail('no error')\n    except Exception:\n        pass\n",
+        "    try:\n        f(1)\n    except Exception as error:\n        assert str(error)\n",
+        "    try:\n        assert f(1)\n    except Exception:\n        raise\n",
+        "    def check() -> None:\n        assert f(1) == 1\n    check()\n",
+        "    with contextlib.suppress(KeyError):\n        assert f(1) == 1\n",
+        "    if f(1):\n        assert f(2)\n    else:\n        assert f(3)\n",
+        "    monkeypatch.setattr(sys, 'stdin', None)\n    assert f(1) == 1\n",
+    ],
+)
+def test_assertions_that_count_wherever_they_stand(body: str) -> None:
+    start = "import contextlib\nimport sys\nimport pytest\nfrom p.m.x import f\ndef test_a(monkeypatch) -> None:\n"
+    assert check_tests(start + body, function("def f(a: int) -> int")) == []
 
 
 def test_assertions_are_counted_with_their_cases() -> None:
