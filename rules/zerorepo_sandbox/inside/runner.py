@@ -17,9 +17,10 @@ import signal
 import socket
 import sys
 import time
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn
 
-from . import lockdown, worlds
+from . import lockdown, subject, worlds
 from .watch import POLL_S, Watch
 
 _CHUNK = 1 << 16
@@ -33,12 +34,17 @@ class BuilderGone(Exception):
 
 
 class Run:
-    """One request. ``turn`` is its number; ``isolate`` one of the ways in ``worlds``."""
+    """One request. ``turn`` is its number; ``isolate`` one of the ways in ``worlds``. ``kept``: descriptors that the process of
+    the tests inherits.
+    """
 
-    def __init__(self, header: dict[str, Any], files: dict[str, bytes], isolate: str, turn: int) -> None:
+    def __init__(
+        self, header: dict[str, Any], files: dict[str, bytes], isolate: str, turn: int, kept: Iterable[int] = ()
+    ) -> None:
         self.header = header
         self.files = files
         self.isolate = isolate
+        self.kept = sorted(kept)
         self.limits = header["limits"]
         self.secret = secrets.token_hex(16)
         self.report = bytearray()
@@ -57,8 +63,11 @@ class Run:
         """The first process of the request's own namespace."""
         self.disks: list[int] = []
 
-    def to_end(self) -> tuple[dict[str, Any], bool]:
-        """Fork, listen until it ends or must be ended, and sum up; and whether the worker's world is empty again."""
+    def to_end(self) -> tuple[dict[str, Any], bool] | None:
+        """Fork, listen until it ends or must be ended, and sum up; and whether the worker's world is empty again.
+
+        None in the fork that is to run the tests: that one goes on by ``request``, and ends in ``end_with``.
+        """
         report_read, report_write = os.pipe()
         output_read, output_write = os.pipe()
         ours, theirs = socket.socketpair()
@@ -66,6 +75,7 @@ class Run:
         pid = os.fork()
         if pid == 0:
             self._child(report_write, output_write, theirs.fileno())
+            return None
         os.close(report_write)
         os.close(output_write)
         theirs.close()
@@ -106,20 +116,20 @@ class Run:
     # ------------------------------------------------------------------ the other side of the fork
 
     def _child(self, report_fd: int, output_fd: int, control_fd: int) -> None:
-        """Become the process that runs pytest, through those that make its world. Never returns."""
-        code = 97
+        """Become the process that is to run the tests, through those that make its world, none of which returns."""
         try:
             self._prepare(report_fd, output_fd, control_fd)
             if self.isolate == worlds.NAMESPACES:
                 self._namespaces()
             else:
                 self._no_namespaces()
-            code = self._tests()
+            os.chdir(self.work)
         except BaseException as error:  # noqa: BLE001  (the edge of a forked process: it reports and ends)
-            with contextlib.suppress(OSError):
-                os.write(2, f"{type(error).__name__}: {error}\n".encode())
-        finally:
-            os._exit(code)
+            die(error)
+
+    def request(self) -> tuple[dict[str, Any], int, str, int | None]:
+        """What ``recorder.run`` is given."""
+        return {**self.header, "work": self.work, "tmp": self.tmp}, _REPORT_FD, self.secret, self.apart
 
     def _prepare(self, report_fd: int, output_fd: int, control_fd: int) -> None:
         os.setsid()
@@ -130,7 +140,11 @@ class Run:
         moved = [(fcntl.fcntl(source, fcntl.F_DUPFD, _CONTROL_FD + 1), target) for source, target in wanted]
         for source, target in moved:
             os.dup2(source, target)
-        os.closerange(_CONTROL_FD + 1, 4096)
+        first = _CONTROL_FD + 1
+        for kept in self.kept:
+            os.closerange(first, kept)
+            first = kept + 1
+        os.closerange(first, 4096)
         lockdown.first_to_die()
 
     def _namespaces(self) -> None:
@@ -192,8 +206,6 @@ class Run:
         lockdown.set_readable(True)
         lockdown.limit(self.limits, count_processes=bool(self.header["count_processes"]))
         os.chdir(self.work)
-        from . import subject
-
         try:
             subject.serve(theirs.fileno(), {**self.header, "work": self.work})
         finally:
@@ -225,16 +237,6 @@ class Run:
 
     def _say(self, what: bytes) -> None:
         os.write(_CONTROL_FD, what + b"\n")
-
-    def _tests(self) -> int:
-        os.chdir(self.work)
-        from . import recorder
-
-        request = {**self.header, "work": self.work, "tmp": self.tmp}
-        recorder.run(request, _REPORT_FD, self.secret, self.apart)
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            sys.stdout.flush()
-        return 0
 
     # ------------------------------------------------------------------ this side of the fork
 
@@ -356,6 +358,26 @@ class Run:
             except ValueError:
                 return events, False
         return events, not lines[-1]
+
+
+def end_with(run: Callable[[], None]) -> NoReturn:
+    """End this process, the fork that runs tests, with that."""
+    try:
+        run()
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            sys.stdout.flush()
+    except BaseException as error:  # noqa: BLE001  (the edge of a forked process: it reports and ends)
+        die(error)
+    os._exit(0)
+
+
+def die(error: BaseException) -> NoReturn:
+    """End a forked process that failed."""
+    try:
+        with contextlib.suppress(OSError):
+            os.write(2, f"{type(error).__name__}: {error}\n".encode())
+    finally:
+        os._exit(97)
 
 
 def _wait_for(pid: int) -> int:
