@@ -4,7 +4,7 @@ Each event is one line on a descriptor that only the runner reads, led by a numb
 first and last, must fail: when they do not, pytest is not what it was. Knows nothing of verdicts.
 """
 
-# ruff: noqa: PTH109, PTH112, PTH123
+# ruff: noqa: PTH102, PTH109, PTH112, PTH123
 # Os.path alone: what is loaded here is paid for in every run.
 
 from __future__ import annotations
@@ -221,15 +221,54 @@ def know_as_begun() -> None:
         known.changed(code_too=False)
 
 
+_SAMPLE = """
+import dataclasses
+
+import pytest
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Case:
+    number: int
+
+
+@pytest.fixture
+def case():
+    yield Case(1)
+
+
+class TestClass:
+    @pytest.mark.parametrize("number, text", [(1, "a"), (2, "b")])
+    def test_parameters(self, number, text):
+        assert text == "ab"[number - 1]
+
+
+def test_raises():
+    with pytest.raises(ValueError, match="no"):
+        raise ValueError("no")
+
+
+def test_passing(case, tmp_path, monkeypatch, capsys):
+    print(tmp_path)
+    monkeypatch.setenv("A", "b")
+    assert capsys.readouterr().out and case == Case(1)
+
+
+def test_failing():
+    assert [1] == [2]
+"""
+
+
 def warm_up() -> None:
     """Run once, here, what each fork will run: what pytest loads late and remembers is then there already."""
     kept = list(sys.path)
     work = tempfile.mkdtemp()
-    source = "def test_passing(tmp_path):\n    assert tmp_path\n\ndef test_failing():\n    assert [1] == [2]\n"
-    with open(f"{work}/test_warm_up_of_zerorepo.py", "w", encoding="utf-8") as file:
-        file.write(source)
+    tests = f"{work}/tests"
+    os.mkdir(tests)
+    with open(f"{tests}/test_warm_up_of_zerorepo.py", "w", encoding="utf-8") as file:
+        file.write(_SAMPLE)
     null = os.open(os.devnull, os.O_WRONLY)
-    request = {"work": work, "tmp": work, "tests": [work], "coverage": [], "seed": 0, "capture": True}
+    request = {"work": work, "tmp": work, "tests": [tests], "coverage": [], "seed": 0, "capture": True}
     here = os.getcwd()
     os.chdir(work)
     try:

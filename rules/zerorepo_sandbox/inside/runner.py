@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 from . import lockdown, subject, worlds
 from .watch import POLL_S, Watch
 
-_CHUNK = 1 << 16
+_CHUNK, _LITTLE = 1 << 16, 1 << 12
 _CONTROL_FD, _REPORT_FD = 4, 3
 _DISK_FDS = 8
 _ENTERED, _FAILED, _LEFT = b"entered", b"failed:", b"left:"
@@ -251,6 +251,7 @@ class Run:
         if watches:
             poll.register(0, select.POLLIN)
         end, look = watch.started + self.limits["wall_s"], watch.started + POLL_S
+        waiting: list[int] = []
         try:
             while True:
                 now = time.monotonic()
@@ -258,6 +259,8 @@ class Run:
                     if over := watch.exceeded(worlds.others(), self.disks):
                         return over
                     look = time.monotonic() + POLL_S
+                    while waiting:
+                        poll.register(waiting.pop(), select.POLLIN)
                 if watch.time_is_up(now) if watches else now >= end:
                     return "timeout"
                 for fd, _ in poll.poll(max(0.0, (look if watches else end) - now) * 1000):
@@ -275,6 +278,10 @@ class Run:
                         poll.unregister(fd)
                     elif over := self._take(streams[fd], chunk):
                         return over
+                    elif watches and len(chunk) < _LITTLE:
+                        # A line for each test would wake this process as often: what comes until the next look waits.
+                        poll.unregister(fd)
+                        waiting.append(fd)
         finally:
             os.close(child)
 

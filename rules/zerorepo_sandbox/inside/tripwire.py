@@ -29,14 +29,14 @@ class Functions:
         self._known = list(_functions())
         self._spaces = [members for members, *_ in self._known]
         self._names = [name for _, name, *_ in self._known]
-        self._now = [function for _, _, function, _ in self._known]
+        self._first = self._now = [function for _, _, function, _ in self._known]
         # One plugin of pytest replaces some methods of others when a run begins, and puts them back.
         self._passing = {id(code) for *_, code in self._known if code.co_filename.endswith("legacypath.py")}
 
     def changed(self, *, code_too: bool) -> str:
         """What is not what it was; empty when nothing is. ``code_too``: look at what each of them runs, not only which it is."""
         # Two thousand of them, for each test: by loops in C while nothing has changed.
-        if not code_too and self._are_as_last_seen():
+        if not code_too and (self._are(self._now) or self._are(self._first)):
             return ""
         now = []
         for members, name, function, code in self._known:
@@ -48,9 +48,9 @@ class Functions:
         self._now = now
         return ""
 
-    def _are_as_last_seen(self) -> bool:
+    def _are(self, functions: list[Any]) -> bool:
         try:
-            return all(map(is_, map(getitem, self._spaces, self._names), self._now))
+            return all(map(is_, map(getitem, self._spaces, self._names), functions))
         except KeyError:
             return False
 
