@@ -59,8 +59,10 @@ class Run:
         self.crowded = False
         self.apart: int | None = None
         """In the process of the tests: a descriptor behind which the code under test is."""
-        self.first = 0
-        """The first process of the request's own namespace."""
+        self.ids = os.getuid(), os.getgid()
+        # The parent of the first process of a request's own namespace, which is the worker, counts as well.
+        parent = int(isolate == worlds.NAMESPACES)
+        self.within = {**self.limits, "processes": self.limits["processes"] - parent}
         self.disks: list[int] = []
 
     def to_end(self) -> tuple[dict[str, Any], bool] | None:
@@ -71,8 +73,11 @@ class Run:
         report_read, report_write = os.pipe()
         output_read, output_write = os.pipe()
         ours, theirs = socket.socketpair()
-        watch = Watch(self.limits, time.monotonic())
-        pid = os.fork()
+        watch = Watch(self.within, time.monotonic())
+        try:
+            pid = worlds.fork_into_new() if self.isolate == worlds.NAMESPACES else os.fork()
+        except OSError as error:
+            self.trouble, pid = str(error), -1
         if pid == 0:
             self._child(report_write, output_write, theirs.fileno())
             return None
@@ -83,6 +88,8 @@ class Run:
         if self.isolate == worlds.USERS:
             self.disks = worlds.open_disks((self.header["work"], self.tmp))
         try:
+            if pid < 0:
+                return self._answer(None, False, 97), True
             stopped = self._listen(pid, streams, ours, watch)
             if stopped is None and self.isolate != worlds.NONE:
                 stopped = "processes" if self.crowded else watch.exceeded(worlds.others(), self.disks)
@@ -149,19 +156,9 @@ class Run:
 
     def _namespaces(self) -> None:
         """Returns only in the process that runs the tests."""
-        try:
-            worlds.leave_for_new()
-            first = os.fork()
-        except OSError as error:
-            self._say(_FAILED + str(error).encode())
-            raise
-        if first:
-            self._say(b"first:%d" % first)
-            os.close(_CONTROL_FD)
-            os.close(_REPORT_FD)
-            os._exit(_wait_for(first))
         lockdown.die_with_parent()
         try:
+            worlds.keep_user(*self.ids)
             disks = worlds.mount_fresh(self.work, self.tmp, self.limits)
             worlds.write_files(self.work, self.files)
             worlds.make_read_only(self.work)
@@ -188,7 +185,7 @@ class Run:
         os.close(_CONTROL_FD)
         # Tests apart from the code under test are not for it to look into.
         lockdown.set_readable(self.apart is None)
-        lockdown.limit(self.limits, count_processes=True)
+        lockdown.limit(self.within, count_processes=True)
 
     def _subject(self) -> None:
         """Fork the process of the code under test, when the tests are to be apart from it."""
@@ -204,7 +201,7 @@ class Run:
             with contextlib.suppress(OSError):
                 os.close(fd)
         lockdown.set_readable(True)
-        lockdown.limit(self.limits, count_processes=bool(self.header["count_processes"]))
+        lockdown.limit(self.within, count_processes=bool(self.header["count_processes"]))
         os.chdir(self.work)
         try:
             subject.serve(theirs.fileno(), {**self.header, "work": self.work})
@@ -293,13 +290,11 @@ class Run:
             return True
         self.disks += fds
         for line in said.splitlines():
-            if line.startswith(b"first:"):
-                self.first = int(line.partition(b":")[2])
-            elif line.startswith(_FAILED):
+            if line.startswith(_FAILED):
                 self.trouble = line.removeprefix(_FAILED).decode("utf-8", "replace")
             elif line.startswith(_LEFT):
-                # Besides these there were the process that ended, and the parent of the first, which counts as well.
-                self.crowded = int(line.removeprefix(_LEFT)) + 2 >= self.limits["processes"]
+                # Besides these there was the process that ended.
+                self.crowded = int(line.removeprefix(_LEFT)) + 1 >= self.within["processes"]
             elif line.startswith(_ENTERED):
                 self.entered = True
         return bool(said)
@@ -315,18 +310,17 @@ class Run:
 
     def _end(self, pid: int) -> tuple[int, bool]:
         """End the child and all that it started: the child's exit code, negative for a signal, and whether all are gone."""
-        with contextlib.suppress(ProcessLookupError):
-            if self.first:
-                # Everybody else of its namespace ends with it, before its parent, who collects it, does.
-                os.kill(self.first, signal.SIGKILL)
+        if self.isolate == worlds.NAMESPACES:
+            # Everybody else of its namespace ends before it does.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         ended, status = os.waitpid(pid, os.WNOHANG)
         if self.isolate == worlds.NONE:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(-pid, signal.SIGKILL)
         if not ended:
-            if self.isolate != worlds.NAMESPACES or not self.first:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
             _, status = os.waitpid(pid, 0)
         code = os.waitstatus_to_exitcode(status)
         if self.isolate == worlds.NAMESPACES and code > 128:
