@@ -1,7 +1,8 @@
-"""Writing code in parallel: 60 nodes in six layers, a scripted model of 200 ms a call; beside critical path and processors.
+"""Writing code in parallel: 60 nodes in layers, a scripted model of 200 ms a call; beside critical path and processors.
 
 Two plans of work: every answer is right at once, as the plain case, and every first code is wrong and mended once, as the hard
 one. Each with checks and runs of tests that take no time, which shows the order of work alone, and for real, in the sandbox.
+Three shapes of 60 nodes, from wide to deep.
 
 The critical path is measured, not guessed: one column of the same layers, a node in each, built by itself. It holds the model's
 time of the longest chain and the checks, runs and the engine's work of that chain, with the whole machine for it. The floor is
@@ -38,22 +39,35 @@ from zerorepo_sandbox import environment
 from zerorepo_sandbox.run_tests import RunTests, TestRun
 
 _LATENCY_S = 0.2
-_LAYERS, _WIDE = 6, 10
 _NAMES = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _JOBS = 16
+_MODULES = 6
 
 
-def _sketches(wide: int) -> list[Sketch]:
-    """A node of a layer uses the one of the same name in the layer before."""
+class Shape(NamedTuple):
+    """Layers of nodes, and how many nodes are in each. A node uses the one of the same name in the layer before."""
+
+    layers: int
+    wide: int
+
+    def module(self, layer: int) -> str:
+        """The module of a layer: a plan has at most ten."""
+        return f"part{layer * _MODULES // self.layers}"
+
+
+_SHAPES = (Shape(6, 10), Shape(12, 5), Shape(20, 3))
+
+
+def _sketches(shape: Shape) -> list[Sketch]:
     found = []
-    for layer in range(_LAYERS):
-        for name in _NAMES[:wide]:
+    for layer in range(shape.layers):
+        for name in _NAMES[: shape.wide]:
             own, below = f"l{layer}_{name}", f"l{layer - 1}_{name}"
             body = f"return {below}(text) + {layer}" if layer else "return len(text)"
             value = 1 + layer * (layer + 1) // 2
-            uses = (f"layer{layer - 1}/{below}",) if layer else ()
+            uses = (f"{shape.module(layer - 1)}/{below}",) if layer else ()
             check = f'assert {own}("a") == {value}'
-            found.append(Sketch(f"layer{layer}", f"def {own}(text: str) -> int", body, check, uses))
+            found.append(Sketch(shape.module(layer), f"def {own}(text: str) -> int", body, check, uses))
     return found
 
 
@@ -113,6 +127,7 @@ def main(quick: bool = False, scale: float = 1.0) -> None:
     del scale
     rows = [
         (
+            "layers",
             "plan of work",
             "checks and runs",
             "questions",
@@ -123,17 +138,19 @@ def main(quick: bool = False, scale: float = 1.0) -> None:
             "wall / larger",
         )
     ]
-    for name in _PLANS:
-        rows.append(_row(name, "no time", 1 if quick else 3))
-        if not quick:
-            rows.append(_row(name, "for real", 1))
-    title = f"{_LAYERS * _WIDE} nodes in {_LAYERS} layers, {_LATENCY_S:g} s a call, --jobs {_JOBS}, {_processors()} processors"
+    for shape in _SHAPES[:1] if quick else _SHAPES:
+        for name in _PLANS:
+            rows.append(_row(shape, name, "no time", 1 if quick else 3))
+            if not quick:
+                rows.append(_row(shape, name, "for real", 1))
+    title = f"60 nodes, {_LATENCY_S:g} s a call, --jobs {_JOBS}, {_processors()} processors"
     table(title, rows)
 
 
-def _row(name: str, runs: str, rounds: int) -> tuple[str, ...]:
-    chain = _median([_apart(name, runs, 1) for _ in range(rounds)]).wall_s
-    asked, wall, cpu = _median([_apart(name, runs, _WIDE) for _ in range(rounds)])
+def _row(shape: Shape, name: str, runs: str, rounds: int) -> tuple[str, ...]:
+    column = shape._replace(wide=1)
+    chain = _median([_apart(name, runs, column) for _ in range(rounds)]).wall_s
+    asked, wall, cpu = _median([_apart(name, runs, shape) for _ in range(rounds)])
     floor = cpu / _processors()
     numbers = (
         f"{wall:.2f} s",
@@ -142,13 +159,13 @@ def _row(name: str, runs: str, rounds: int) -> tuple[str, ...]:
         f"{floor:.2f} s",
         f"{wall / max(chain, floor):.2f}",
     )
-    return name, runs, str(asked), *numbers
+    return f"{shape.layers} of {shape.wide}", name, runs, str(asked), *numbers
 
 
-def _apart(name: str, runs: str, wide: int) -> _Taken:
+def _apart(name: str, runs: str, shape: Shape) -> _Taken:
     """One build in a process of its own, which remembers nothing of another one."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        return pool.submit(_measure, name, runs, wide).result()
+        return pool.submit(_measure, name, runs, shape).result()
 
 
 def _median(found: list[_Taken]) -> _Taken:
@@ -164,10 +181,10 @@ def _cpu_s() -> float:
     return sum(each.ru_utime + each.ru_stime for each in used)
 
 
-def _measure(name: str, runs: str, wide: int) -> _Taken:
+def _measure(name: str, runs: str, shape: Shape) -> _Taken:
     library = _PLANS[name]
     with work_folder() as folder, _instant_runs() if runs == "no time" else nullcontext():
-        sketches = _sketches(wide)
+        sketches = _sketches(shape)
         lines = [f"- `{sketch.name}(text)` returns a number." for sketch in sketches]
         spec = "\n".join(["# Tinytext", "", "The package is called `tinytext`.", "", "## Numbers", "", *lines, ""])
         tiny = Tinytext(folder / "ws", library(sketches), spec=spec)
@@ -179,7 +196,7 @@ def _measure(name: str, runs: str, wide: int) -> _Taken:
         built = asyncio.run(tiny.build_async("//:tinytext.assembled", jobs=_JOBS))
         taken = _Taken(len(built.asked), time.perf_counter() - began, _cpu_s() - cpu)
         assert built.code is ExitCode.OK, built.failures
-        assert json.dumps(built.asked).count("mend ") == (_LAYERS * wide if library is _Mending else 0)
+        assert json.dumps(built.asked).count("mend ") == (shape.layers * shape.wide if library is _Mending else 0)
         return taken
 
 

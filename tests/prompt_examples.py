@@ -101,6 +101,7 @@ EXAMPLES: dict[str, dict[str, object]] = {
         "dependencies": "rich, PyYAML>=6",
         "permissions": "filesystem",
         "requirements": "- `make_slug(text)` joins words.",
+        "file_imports": "import re",
     },
     "zerorepo_rpg/prompts/interfaces.md": {
         "package": "tinytext",

@@ -97,6 +97,7 @@ class Answers:
         self.built = built
         self.begin = begin
         self._resources: dict[str, bytes] = {}
+        self._settings: dict[str, tuple[Value, str]] = {}
 
     async def targets(self, labels: Sequence[Label], job: Job[Built]) -> list[Built]:
         """Several targets, built in parallel. The first error, when all have ended."""
@@ -158,8 +159,13 @@ class Answers:
         """Identity of a settings section, readable, so that ``explain`` can name the key that changed."""
         if section not in self.workspace.registry.section_names:
             return ABSENT
-        shown = manifest(self.workspace.settings(section), self.sources_function)
-        return json.dumps(shown, ensure_ascii=False)
+        found = self.workspace.settings(section)
+        known = self._settings.get(section)
+        # Every target asks for the same few sections, which are written out once for as long as they are the same.
+        if known is None or known[0] is not found:
+            known = found, json.dumps(manifest(found, self.sources_function), ensure_ascii=False)
+            self._settings[section] = known
+        return known[1]
 
     def resources_read(self) -> list[tuple[str, str]]:
         """Package and path of every rule set file that this build read."""

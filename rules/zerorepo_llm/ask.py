@@ -39,6 +39,7 @@ async def ask_json(
     purpose: str,
     check: Callable[[T], Sequence[str]] | None = None,
     proof: Callable[[T], Awaitable[Sequence[str]]] | None = None,
+    before: Callable[[T], Awaitable[None]] | None = None,
     attempts: int = 3,
     sample: int = 0,
 ) -> T:
@@ -46,21 +47,30 @@ async def ask_json(
 
     A variable that is a ``CountsAs`` is shown as it is; whether the question is another one than before goes by what it counts as.
     ``check`` must depend on nothing but the answer and what the rule has asked for: it returns sentences, none when all
-    is well. ``proof`` is asked of an answer that passed it, for what takes an action. Raises TargetFailed, with what was
-    wrong with the last answer, after ``attempts``; UsageError for data that may not be sent.
+    is well. ``proof`` is asked of an answer that passed it, for what takes an action. ``before`` is awaited of an answer that is
+    about to be checked, so that it can find out, with others at work meanwhile, what ``check`` will want to know. Raises
+    TargetFailed, with what was wrong with the last answer, after ``attempts``; UsageError for data that may not be sent.
     """
 
-    def read(text: str) -> T:
+    def parsed(text: str) -> T:
         try:
-            value = answer.model_validate_json(json_text(text))
+            return answer.model_validate_json(json_text(text))
         except ValidationError as error:
             raise BadAnswer(_validation_problems(error)) from None
+
+    def read(text: str) -> T:
+        value = parsed(text)
         _require(check(value) if check else ())
         return value
 
+    async def prepare(text: str) -> None:
+        if before is not None:
+            with suppress(BadAnswer):  # which ``read`` will find, too
+                await before(parsed(text))
+
     schema = _schema_of(answer)
     action = await _action(ctx, template, variables, tier, purpose, sample, "json", schema)
-    return await _ask(ctx, action, read, proof, attempts)
+    return await _ask(ctx, action, read, proof, attempts, prepare)
 
 
 async def ask_code(
@@ -79,8 +89,7 @@ async def ask_code(
     """Python source from a model: the only fenced ``python`` block of its answer, syntactically valid, ending in a
     newline.
 
-    ``check``, ``proof`` and errors as in ``ask_json``. ``before`` is awaited of code that is about to be checked, so that it can
-    find out, with others at work meanwhile, what ``check`` will want to know.
+    ``check``, ``proof``, ``before`` and errors as in ``ask_json``.
     """
 
     def read(text: str) -> str:

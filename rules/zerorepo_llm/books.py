@@ -8,7 +8,6 @@ import time
 from collections.abc import Sequence
 
 from zerorepo.action import ActionContext, Meters
-from zerorepo.digest import Digest
 from zerorepo.label import Label
 from zerorepo_llm.action import Answer, AskModel
 from zerorepo_llm.inquiry import Tally
@@ -107,11 +106,11 @@ class Books:
         # The build that cannot write its books fails at its end: the answer itself is kept, and paid for.
         self._rows.post(row, self._noted)
 
-    def reuse(self, action: AskModel, key: Digest, label: Label, meters: Meters) -> None:
+    def reuse(self, action: AskModel, key: str, label: Label, meters: Meters) -> None:
         """Write down that an answer which had consumed ``meters`` was there already."""
         self._post(
             Reuse(
-                key=key.hex,
+                key=key,
                 target=str(label),
                 module=label.package,
                 stage=action.stage,

@@ -26,6 +26,7 @@ from zerorepo.label import Label
 from zerorepo.values import Value
 from zerorepo_llm.action import Answer, AskModel, Expects, Message
 from zerorepo_llm.files import sync_folder, write_all
+from zerorepo_llm.gists import Gists
 from zerorepo_llm.key_locks import release, try_hold
 from zerorepo_llm.unsynced import Log, recover
 
@@ -237,18 +238,11 @@ class Journal:
 
     def note_gist(self, gist: str, key: str) -> None:
         """Remember which question was asked for an action that goes by its gist: for whoever looks at it, not for a build."""
-        folder = self.folder / ".gists"
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / f".{gist}.{os.getpid()}-{threading.get_ident()}.tmp"
-        temporary.write_text(key, "ascii")
-        temporary.replace(folder / gist)
+        Gists(self.folder).note(gist, key)
 
     def behind(self, key: str) -> str:
         """The key of the question that was asked for the action ``key``: another one only where it went by its gist."""
-        try:
-            return (self.folder / ".gists" / key).read_text("ascii")
-        except FileNotFoundError:
-            return key
+        return Gists(self.folder).behind(key) or key
 
     def find(self, prefix: str) -> list[str]:
         """The keys that start with ``prefix``."""

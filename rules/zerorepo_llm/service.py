@@ -97,12 +97,13 @@ def _found(action: AskModel, context: ActionContext, books: Books, entry: Entry,
             asked=entry.asked,
             at=at,
         )
-    books.reuse(action, context.key, context.label, meters_of(entry, paid=True))
+    books.reuse(action, context.key.hex, context.label, meters_of(entry, paid=True))
 
 
 async def note_reuse(action: AskModel, context: ActionContext, meters: Meters) -> None:
-    """The cache had the answer: count what that saved."""
-    (await context.service(Books)).reuse(action, context.key, context.label, meters)
+    """The cache had the answer: count what that saved, to the question that was asked."""
+    key = Journal(context.state_dir).behind(context.key.hex)
+    (await context.service(Books)).reuse(action, key, context.label, meters)
 
 
 @dataclass(frozen=True, slots=True)

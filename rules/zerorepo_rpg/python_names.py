@@ -98,6 +98,36 @@ def bound_names(statement: ast.stmt) -> list[str]:
     return []
 
 
+def imports_of(source: bytes, but_of: str) -> set[str]:
+    """The import statements at the top of a module, one for each name, but those of the package ``but_of``.
+
+    Nothing of a source that does not parse.
+    """
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return set()
+    but = {but_of, "__future__"}
+    found: set[str] = set()
+    for statement in tree.body:
+        if isinstance(statement, ast.Import):
+            other = [alias for alias in statement.names if alias.name.partition(".")[0] not in but]
+            found.update(single_imports(ast.Import(other)))
+        # A relative import is of the package itself.
+        elif isinstance(statement, ast.ImportFrom) and (statement.module or "").partition(".")[0] not in but:
+            found.update([] if statement.level else single_imports(statement))
+    return found
+
+
+def single_imports(statement: ast.stmt) -> list[str]:
+    """An import statement as one for each name; [] for another statement."""
+    if isinstance(statement, ast.Import):
+        return [ast.unparse(ast.Import([alias])) for alias in statement.names]
+    if isinstance(statement, ast.ImportFrom):
+        return [ast.unparse(ast.ImportFrom(statement.module, [alias], statement.level)) for alias in statement.names]
+    return []
+
+
 def imported_modules(tree: ast.AST) -> list[tuple[str, str, int]]:
     """``(module, name, line)`` of every import at any depth; ``name`` is "" for ``import module``. Relative imports
     keep their leading dots."""
@@ -118,5 +148,7 @@ __all__ = [
     "distribution_of",
     "import_names",
     "imported_modules",
+    "imports_of",
+    "single_imports",
     "well_known_import",
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import json
+import os
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -34,7 +35,15 @@ def _ruff() -> str:
 
 def _run(arguments: Sequence[str], *, source: str | None = None, folder: Path | None = None) -> str:
     done = subprocess.run(
-        [_ruff(), *arguments], input=source, cwd=folder, capture_output=True, text=True, encoding="utf-8", check=False
+        [_ruff(), *arguments],
+        input=source,
+        cwd=folder,
+        # One file gives nothing to do to several threads, whose start is a tenth of ruff's time for it.
+        env={**os.environ, "RAYON_NUM_THREADS": "1"} if source is not None else None,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
     )
     # 1 means that something was found, which for a check is no failure.
     if done.returncode not in (0, 1):

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from functools import lru_cache
 
 from zerorepo_rpg.assemble import package_files
 from zerorepo_rpg.interface_checks import interface_imports, signature_names
 from zerorepo_rpg.plan_model import NodeInterface, Plan
-from zerorepo_rpg.python_names import bound_names, well_known_import
-from zerorepo_rpg.signature import FunctionNode, decorator_names, parse_signature
+from zerorepo_rpg.python_names import bound_names, single_imports, well_known_import
+from zerorepo_rpg.signature import FunctionNode, Signature, decorator_names, parse_signature
 
 
 def skeleton(plan: Plan) -> dict[str, str]:
@@ -27,17 +28,20 @@ def stub_source(node: NodeInterface, nodes: Mapping[str, NodeInterface]) -> str:
 
     Names that are obvious (``Sequence``) are imported even where the interface forgot to.
     """
+    used = tuple((nodes[name].name, nodes[name].import_path) for name in node.uses if name in nodes)
+    return _stub_source(node, used)
+
+
+@lru_cache(4096)  # in a build each node is shown to everything that uses it, without code
+def _stub_source(node: NodeInterface, used: tuple[tuple[str, str], ...]) -> str:
+    """``used``: name and module of each node that it uses."""
     signature = parse_signature(node)
     statements, _ = interface_imports(node)
     bound = {name for statement in statements for name in bound_names(statement)} | set(signature.prelude)
     lines = [ast.unparse(statement) for statement in statements]
-    used = [nodes[name] for name in node.uses if name in nodes]
-    lines += [f"from {other.import_path} import {other.name}" for other in used if other.name not in bound]
-    bound |= {other.name for other in used} | {node.name}
-    for name, as_module in sorted(signature_names(signature).items()):
-        known = well_known_import(name, as_module=as_module)
-        if name not in bound and known:
-            lines.append(known)
+    lines += [f"from {module} import {name}" for name, module in used if name not in bound]
+    bound |= {name for name, _ in used} | {node.name}
+    lines += _forgotten(signature, bound)
     for statement in signature.prelude.values():
         maker = (
             statement.value.func.id
@@ -53,6 +57,32 @@ def stub_source(node: NodeInterface, nodes: Mapping[str, NodeInterface]) -> str:
     else:
         _stub_function(definition, node.docstring)
     return "\n".join([*lines, "", ast.unparse(ast.fix_missing_locations(definition))]) + "\n"
+
+
+def _forgotten(signature: Signature, bound: Collection[str]) -> list[str]:
+    """Imports of obvious names that a signature refers to and that are not ``bound``."""
+    named = sorted(signature_names(signature).items())
+    known = [well_known_import(name, as_module=as_module) for name, as_module in named if name not in bound]
+    return [line for line in known if line]
+
+
+def file_imports(plan: Plan) -> dict[str, tuple[str, ...]]:
+    """Node id to the imports that its file has for the interfaces of its other nodes and it has not; none of the library itself.
+
+    ValueError when a signature does not parse: validate first.
+    """
+    own: dict[str, set[str]] = {}
+    together: dict[str, set[str]] = {}
+    for node in plan.nodes():
+        statements, _ = interface_imports(node)
+        signature = parse_signature(node)
+        uses = {name.rpartition("/")[2] for name in node.uses}
+        bound = (
+            {name for each in statements for name in bound_names(each)} | set(signature.prelude) | uses | {node.name}
+        )
+        own[node.id] = {line for each in statements for line in single_imports(each)} | {*_forgotten(signature, bound)}
+        together.setdefault(node.file, set()).update(own[node.id])
+    return {node.id: tuple(sorted(together[node.file] - own[node.id])) for node in plan.nodes()}
 
 
 def is_whole(node: NodeInterface) -> bool:
@@ -95,4 +125,4 @@ def _stub_class(definition: ast.ClassDef, docstring: str) -> None:
     definition.body = [*_docstring(text), *body] or [ast.Pass()]
 
 
-__all__ = ["is_whole", "skeleton", "stub_source"]
+__all__ = ["file_imports", "is_whole", "skeleton", "stub_source"]

@@ -416,7 +416,7 @@ class Tinytext:
         self.library = library or ScriptedLibrary()
         self._targets = (
             f'[[target]]\nname = "tinytext"\nrule = "repository"\nspec = "spec.md"\nmax_repairs = {max_repairs}\n'
-            + ("integration = true\n" if integration else "")
+            + ("" if integration else "integration = false\n")
         )
         self._integration = integration
         self.runner = RuleRunner(root, {"zerorepo.toml": self._targets}, rule_sets=[LLM, SANDBOX, RPG])

@@ -108,6 +108,8 @@ def test_code_that_differs_from_what_is_planned_is_asked_for(tmp_path: Path, len
     built = tiny.build("//words:initials", "//words:split_words")
     assert built.code is ExitCode.OK, built.failures
     assert {purpose for purpose in built.asked if purpose in OURS} == {"write the tests of initials", "write initials"}
+    (request,) = tiny.library.asked_for("write initials")
+    assert shown(request, "imports of the file").splitlines() == ["import re", "import string"]
 
 
 def test_code_that_changed_since_it_was_scanned_is_told_and_scanning_again_mends_it(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.scripted_library import NAMES, Built, ScriptedLibrary, Sketch, Tinytext, fresh
+from e2e.scripted_library import NAMES, Built, ScriptedLibrary, Sketch, Tinytext, fresh, shown
 from zerorepo.errors import ExitCode, UsageError
 
 pytestmark = pytest.mark.sandbox
@@ -212,6 +212,20 @@ def test_a_docstring_edited_in_the_lock_asks_for_this_node_only(tiny: Tinytext, 
     assert_unchanged(before, built, "words/split_words", "slugs/make_slug", "paths/page_path")
     assert tiny.lock_path.read_text() == text
     assert "The first letter of each word." in (tiny.out / "tinytext/words/core.py").read_text()
+
+
+def test_an_import_that_comes_into_a_file_is_told_to_whoever_is_asked_and_asks_nobody(
+    tiny: Tinytext, before: Built
+) -> None:
+    tiny.edit_interface("words/initials", imports=("from typing import Final",))
+    built = tiny.build()
+    assert built.code is ExitCode.OK, built.failures
+    assert sorted(built.asked) == sorted(written("initials"))
+    assert_unchanged(before, built, "words/split_words", "slugs/make_slug", "paths/page_path")
+    tiny.edit_interface("words/split_words", docstring="The words of a text.")
+    assert tiny.build().code is ExitCode.OK
+    (request,) = tiny.library.asked_for("write split_words")
+    assert shown(request, "imports of the file") == "from typing import Final"
 
 
 def test_a_changed_body_is_tested_with_all_that_uses_it_and_asks_for_none_of_it(tiny: Tinytext, before: Built) -> None:

@@ -17,6 +17,7 @@ from zerorepo.values import Value
 from zerorepo_llm.action import AskModel
 from zerorepo_llm.ask import ask_json
 from zerorepo_llm.journal import Journal
+from zerorepo_llm.ledger import Ledger
 from zerorepo_llm.prompt import CountsAs
 from zerorepo_llm.register import RULE_SET
 from zerorepo_llm.testing import ScriptedProvider, use_provider
@@ -133,3 +134,11 @@ def test_refreshing_asks_with_the_present_text(root: Path) -> None:
     assert "it is silent" in provider.requests[-1].action.messages[1].content
     build(root, provider, note="it sings a little")
     assert (provider.calls, out(root)) == (2, "answer 2")
+
+
+def test_an_answer_used_again_counts_to_the_question_that_was_paid_for(root: Path) -> None:
+    build(root, numbered(), note="it sings")
+    build(root, numbered(), note="it is silent")
+    ledger = Ledger(root / ".zerorepo")
+    (entry,) = Journal(root / ".zerorepo").entries()
+    assert [(each.key, each.times) for each in ledger.reuses()] == [(entry.key, 1)]

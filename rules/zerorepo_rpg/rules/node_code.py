@@ -13,10 +13,12 @@ from typing import Any
 from zerorepo.label import Label
 from zerorepo.rule import Named, RuleContext, rule
 from zerorepo_llm.ask import ask_code
+from zerorepo_llm.prompt import CountsAs
 from zerorepo_rpg.consensus import unsteady
 from zerorepo_rpg.gate import check_code
 from zerorepo_rpg.plan_model import NodeInterface
 from zerorepo_rpg.providers import Attribution, Cause, NodeCode, NodeSpec, NodeTests, Why
+from zerorepo_rpg.python_names import imports_of
 from zerorepo_rpg.python_source import look_for_names
 from zerorepo_rpg.rules.asking import template
 from zerorepo_rpg.rules.attribution import attribute
@@ -31,13 +33,16 @@ from zerorepo_sandbox.run_tests import TestRun
 
 class CodeAttrs(AskingAttrs, ProvingAttrs):
     """Attributes of ``node_code``. ``max_repairs``: how many times code or tests are mended; ``plan``: for looking things up,
-    by what ``look_ups`` says.
+    by what ``look_ups`` says; ``file_imports``: those of its file for its other nodes; ``existing_file``: a file that a
+    person wrote and the node will stand in.
     """
 
     tests: Label
     plan: Label | None = None
     max_repairs: int = 8
     look_ups: LookUpsBy = "words"
+    file_imports: tuple[str, ...] = ()
+    existing_file: str = ""
 
 
 async def adopted_code(ctx: RuleContext[CodeAttrs], files: Named) -> NodeCode:
@@ -92,6 +97,7 @@ async def node_code(ctx: RuleContext[CodeAttrs]) -> NodeCode:
     told, variables = await prompt_variables(ctx)
     variables["dependencies"] = ", ".join(ctx.attrs.dependencies)
     variables["permissions"] = ", ".join(ctx.attrs.permissions)
+    variables["file_imports"] = await _file_imports(ctx)
     # Both are made from the interface alone, so neither waits for the other.
     parts: list[Callable[[Any], Awaitable[Any]]] = [_first_tests, lambda part: _first_code(part, told, variables)]
     first, source = await ctx.concurrently(parts)
@@ -107,6 +113,15 @@ async def node_code(ctx: RuleContext[CodeAttrs]) -> NodeCode:
         work.rounds += 1
         if ended := await _mend(ctx, work, run):
             return ended
+
+
+async def _file_imports(ctx: RuleContext[CodeAttrs]) -> str:
+    """What the file of the node imports already. It is for one way of naming things in a file: a change of it asks nobody."""
+    lines = set(ctx.attrs.file_imports)
+    if path := ctx.attrs.existing_file:
+        for found in (await ctx.glob([path, f"**/{path}"]))[:1]:
+            lines |= imports_of(ctx.read(await ctx.source(found)), but_of=ctx.attrs.package)
+    return CountsAs("\n".join(sorted(lines)), "")
 
 
 async def _broken(ctx: RuleContext[CodeAttrs]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from zerorepo.label import Label
@@ -28,6 +29,7 @@ from zerorepo_rpg.rules.module_plan import interfaces_inputs
 from zerorepo_rpg.rules.staged_targets import staged_targets
 from zerorepo_rpg.rules.stages import module_label
 from zerorepo_rpg.rules.vectors import LookUpsBy
+from zerorepo_rpg.skeleton import file_imports
 from zerorepo_rpg.spec_model import RepositorySpec
 from zerorepo_sandbox.settings import TierName
 
@@ -82,7 +84,7 @@ async def rpg_plan(ctx: RuleContext[PlanAttrs]) -> Plan:
     renames = await renames_of(ctx, plan, spec)
     ctx.update_source(attrs.lock_path, render_lock(plan, stages, spec.requirements, existing.value, renames).encode())
     declaring = taking_existing(ctx, plan, existing.value, lambda node, suffix: node_label(ctx.label, node, suffix))
-    _declare_nodes(carrying(declaring, plan, spec, renames), plan, spec)
+    _declare_nodes(carrying(declaring, plan, spec, renames), plan, spec, files_of(existing.value))
     return plan
 
 
@@ -101,11 +103,14 @@ def node_label(owner: Label, node_id: str, suffix: str = "") -> Label:
     return module_label(owner, module, name + suffix)
 
 
-def _declare_nodes(ctx: RuleContext[PlanAttrs], plan: Plan, spec: RepositorySpec) -> None:
+def _declare_nodes(ctx: RuleContext[PlanAttrs], plan: Plan, spec: RepositorySpec, existing: Collection[str]) -> None:
     uses = plan.uses()
     told = told_of(plan, spec.requirements)
+    imports = file_imports(plan)
     for node in plan.nodes():
-        _declare_node(ctx, plan, spec, node, uses[node.id], list(told[node.id].sentences))
+        in_file: dict[str, Any] = {"file_imports": list(imports[node.id])} if imports[node.id] else {}
+        in_file |= {"existing_file": node.file} if node.file in existing else {}
+        _declare_node(ctx, plan, spec, node, uses[node.id], list(told[node.id].sentences), in_file)
     if ctx.attrs.integration:
         for label, rule_name, given in staged_targets(ctx.label, plan, ctx.attrs.sandbox):
             ctx.declare(label, rule_name, given)
@@ -118,7 +123,10 @@ def _declare_node(
     node: NodeInterface,
     uses: tuple[str, ...],
     sentences: list[str],
+    in_file: dict[str, Any],
 ) -> None:
+    """``in_file``: what the code is told of its file, attributes of ``node_code``."""
+
     def label(suffix: str, of: str = node.id) -> str:
         return str(node_label(ctx.label, of, suffix))
 
@@ -147,7 +155,7 @@ def _declare_node(
     ctx.declare(
         node_label(ctx.label, node.id, ".code"),
         "node_code",
-        {**asking, **proving, "tests": label(".tests"), **mending},
+        {**asking, **proving, "tests": label(".tests"), **mending, **in_file},
     )
     ctx.declare(node_label(ctx.label, node.id, ".test"), "node_test", {**proving, "code": label(".code")})
     ctx.declare(

@@ -165,7 +165,7 @@ class RepositoryAttrs(Attrs):
     """Where the repository lands below the output folder; default: the target's package and name."""
     max_repairs: int = 8
     """How often the code or the tests of a node are mended before it counts as failed."""
-    integration: bool = False
+    integration: bool = True
     """Whether integration tests (of each data flow, of each module) and smoke tests of the whole are written, too."""
     sandbox: TierName | None = None
     """The tier that generated code runs in; default: the workspace's."""

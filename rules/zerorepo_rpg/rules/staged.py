@@ -14,6 +14,7 @@ from zerorepo.label import Label
 from zerorepo.rule import Attrs, RuleContext, rule
 from zerorepo.target import Provider, TestReport
 from zerorepo_llm.ask import ask_code, ask_json
+from zerorepo_llm.prompt import CountsAs
 from zerorepo_rpg.assemble import closure_files
 from zerorepo_rpg.consensus import unsteady
 from zerorepo_rpg.gate import asserted, asserts_less
@@ -87,9 +88,9 @@ async def integration_tests(ctx: RuleContext[IntegrationAttrs]) -> StagedTests:
             "module": attrs.module,
             "source": attrs.source,
             "flows": "\n".join(attrs.flows),
-            "source_interfaces": listed(near),
-            "interfaces": listed(far),
-            "available": listed(used),
+            "source_interfaces": _asking_by(near),
+            "interfaces": _asking_by(far),
+            "available": _asking_by(used),
         },
         purpose=f"write the integration tests of {between}",
         check=lambda source: check_staged(source, _sides(near, far), used),
@@ -138,6 +139,13 @@ def _sides(near: Sequence[NodeInterface], far: Sequence[NodeInterface]) -> list[
 def listed(nodes: Sequence[NodeInterface]) -> str:
     """Interfaces in full, each with the line that imports it."""
     return "\n\n".join(f"from {node.import_path} import {node.name}\n{describe(node)}" for node in nodes)
+
+
+def _asking_by(nodes: Sequence[NodeInterface]) -> str:
+    """The same. A reworded docstring is shown to whoever is asked, and asks nobody: the tests that run again tell whether it
+    matters.
+    """
+    return CountsAs(listed(nodes), listed([node.model_copy(update={"docstring": ""}) for node in nodes]))
 
 
 async def bodies_of(ctx: RuleContext[Any], code: Mapping[str, Label]) -> dict[str, str] | str:
