@@ -144,11 +144,30 @@ async def render(fetch: Fetch, template: Template, variables: Mapping[str, objec
 
     UsageError for data that may not be sent; InternalError for a fault of the file, such as an undefined name.
     """
+    sources = tuple((await _sources(fetch, template)).items())
+    where = "/".join(template)
+    if all(isinstance(value, str) for value in variables.values()):
+        # A ``Fenced`` equals the text that it holds, and is shown in another way.
+        given = tuple((name, type(value), value) for name, value in variables.items())
+        rendered = _rendered_before(sources, where, given)
+    else:
+        rendered = _rendered(sources, where, variables)
+    preamble = (await fetch(*PREAMBLE)).decode("utf-8").strip()
+    return Prompt(system=f"{preamble}\n\n{rendered['[system]']}", user=rendered["[user]"])
+
+
+@lru_cache(maxsize=32)  # the samples of a vote are one text
+def _rendered_before(
+    sources: tuple[tuple[str, str], ...], where: str, given: tuple[tuple[str, type, object], ...]
+) -> Mapping[str, str]:
+    return _rendered(sources, where, {name: value for name, _, value in given})
+
+
+def _rendered(sources: tuple[tuple[str, str], ...], where: str, variables: Mapping[str, object]) -> Mapping[str, str]:
     from jinja2 import TemplateError
 
-    where = "/".join(template)
-    environment = _environment(tuple((await _sources(fetch, template)).items()), where)
-    rendered = {}
+    environment = _environment(sources, where)
+    rendered: dict[str, str] = {}
     for section in ("[system]", "[user]"):
         try:
             rendered[section] = environment.get_template(section).render(dict(variables)).strip()
@@ -160,5 +179,4 @@ async def render(fetch: Fetch, template: Template, variables: Mapping[str, objec
                 hint=f"it was given: {', '.join(sorted(variables)) or 'nothing'}",
             ) from None
         check_fences(rendered[section])
-    preamble = (await fetch(*PREAMBLE)).decode("utf-8").strip()
-    return Prompt(system=f"{preamble}\n\n{rendered['[system]']}", user=rendered["[user]"])
+    return rendered

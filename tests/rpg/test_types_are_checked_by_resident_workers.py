@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import os
 import signal
@@ -188,3 +189,17 @@ def test_a_builder_that_is_killed_leaves_no_worker(cache: Path, tmp_path: Path) 
     while is_worker(done.stdout.strip()) and time.monotonic() < until:
         time.sleep(0.05)
     assert not is_worker(done.stdout.strip())
+
+
+def test_a_fork_has_nothing_left_to_import(tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p/__init__.py").write_text("x: int = 1\n")
+    code = (
+        "import sys; from zerorepo_rpg.type_worker import loaded; api = loaded(); before = set(sys.modules);"
+        "print(api.run(['--cache-dir=cache', '-p', 'p'])[2], [name for name in sys.modules if name not in before])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True
+    )
+    code_of_mypy, _, imported = done.stdout.strip().partition(" ")
+    assert (code_of_mypy, len(ast.literal_eval(imported)) <= 5) == ("0", True), imported
