@@ -1,13 +1,18 @@
 """Fresh worlds a second: resident workers beside a cold ``bwrap … python -m pytest`` and a cold ``docker run``, in the same run.
 
-Each request is a module and its test of two cases, in a world that nothing else has been in. Contenders take turns, so that noise
-of the machine meets all alike. docker takes part where an engine runs and its image is there. numpy is fetched from the index.
+Each request is a module and its test of two cases (or eight), in a world that nothing else has been in. Beside the clock it tells
+the processor time of a request, that of this process and of all below it; what docker's engine uses is not seen. Contenders take
+turns, so that noise of the machine meets all alike. docker takes part where an engine runs and its image is there. numpy is fetched
+from the index.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
+import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -16,7 +21,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.harness import table
 from zerorepo.digest import Digest, DigestFunction
@@ -33,6 +38,13 @@ _TEST = "from mod import f\n\ndef test_a():\n    assert f(1) == 2\n\ndef test_b(
 _TOGETHER = "import os\n" + _TEST
 BARE = {"mod.py": "def f(x):\n    return x + 1\n", "test_mod.py": _TEST}
 BARE_TOGETHER = {**BARE, "test_mod.py": _TOGETHER}
+_EIGHT = "import pytest\nfrom mod import f\n\n" + "".join(
+    f"def test_{n}():\n    with pytest.raises(TypeError, match='str'):\n        f('a')\n    assert [f({n})] == [{n} + 1]\n\n"
+    for n in range(8)
+)
+EIGHT = {**BARE, "test_mod.py": _EIGHT}
+# Once apart, and once more together, to tell what went wrong as pytest tells it.
+EIGHT_FAIL = {"mod.py": "def f(x):\n    return x + 2\n", "test_mod.py": _EIGHT}
 NUMPY = {
     "mod.py": "import numpy as np\n\ndef f(x):\n    return int(np.array([x]).sum()) + 1\n",
     "test_mod.py": _TOGETHER,
@@ -94,7 +106,7 @@ def _archive(files: Mapping[str, str]) -> bytes:
 
 
 def _resident(
-    context: MemoryContext, files: Mapping[str, str], wheels: Mapping[str, Digest]
+    context: MemoryContext, files: Mapping[str, str], wheels: Mapping[str, Digest], *, passes: bool = True
 ) -> Callable[[], Awaitable[None]]:
     action = RunTests(
         files={path: context.write(text.encode()) for path, text in files.items()},
@@ -106,7 +118,7 @@ def _resident(
 
     async def one() -> None:
         run = await action.execute(context)
-        if not run.report.passed:
+        if run.report.passed is not passes:
             raise RuntimeError(str(run))
 
     return one
@@ -163,8 +175,16 @@ def _docker_image() -> str:
     return ""
 
 
-async def _round(one: Callable[[], Awaitable[None]], at_once: int, count: int) -> tuple[float, list[float]]:
-    """Requests a second, and the latency of each, with that many at once."""
+class _Taken(NamedTuple):
+    """Of one round: requests a second, milliseconds of processor time a request, the latency of each in seconds."""
+
+    rate: float
+    cpu_ms: float
+    times: list[float]
+
+
+async def _round(one: Callable[[], Awaitable[None]], at_once: int, count: int) -> _Taken:
+    """Requests, with that many at once."""
     times: list[float] = []
     left = iter(range(count))
 
@@ -174,9 +194,25 @@ async def _round(one: Callable[[], Awaitable[None]], at_once: int, count: int) -
             await one()
             times.append(time.monotonic() - begin)
 
-    begin = time.monotonic()
+    begin, cpu = time.monotonic(), _cpu_s()
     await asyncio.gather(*(worker() for _ in range(at_once)))
-    return count / (time.monotonic() - begin), times
+    return _Taken(count / (time.monotonic() - begin), (_cpu_s() - cpu) / count * 1000, times)
+
+
+def _cpu_s() -> float:
+    """Processor time of this process and of all that it started, of those that are still there as well."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    below: dict[int, list[tuple[int, int]]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = path.read_text().rpartition(") ")[2].split()
+            below.setdefault(int(fields[1]), []).append((int(path.parent.name), sum(map(int, fields[11:15]))))
+    ticks, parents = 0, [os.getpid()]
+    while parents:
+        for pid, spent in below.get(parents.pop(), ()):
+            ticks += spent
+            parents.append(pid)
+    return sum(each.ru_utime + each.ru_stime for each in used) + ticks / os.sysconf("SC_CLK_TCK")
 
 
 async def _measure(quick: bool) -> None:
@@ -188,6 +224,8 @@ async def _measure(quick: bool) -> None:
         contenders: dict[str, Callable[[], Awaitable[None]]] = {
             "resident, tests apart": _resident(context, BARE, {}),
             "resident, together": _resident(context, BARE_TOGETHER, {}),
+            "resident, eight tests apart": _resident(context, EIGHT, {}),
+            "resident, eight tests that fail": _resident(context, EIGHT_FAIL, {}, passes=False),
             "bwrap, cold": _cold_bwrap(context, BARE, {}),
         }
         if docker_image:
@@ -197,21 +235,22 @@ async def _measure(quick: bool) -> None:
             wheels = (await FetchWheels(lock=lock, platform=platform_tag()).execute(context)).wheels  # type: ignore[arg-type]
             contenders["resident, numpy"] = _resident(context, NUMPY, wheels)
             contenders["bwrap, cold, numpy"] = _cold_bwrap(context, NUMPY, wheels)
-        rows = [("", "at once", "requests/s", "p50", "p99")]
+        rows = [("", "at once", "requests/s", "p50", "p99", "processor")]
         for at_once in (1, 2):
-            rates: dict[str, list[float]] = {name: [] for name in contenders}
-            times: dict[str, list[float]] = {name: [] for name in contenders}
+            taken: dict[str, list[_Taken]] = {name: [] for name in contenders}
             for _ in range(rounds):
                 for name, one in contenders.items():
                     # A pool has a worker a core: those with numpy had to make room for those without, and start again.
                     await _round(one, at_once, at_once)
-                    rate, took = await _round(one, at_once, count)
-                    rates[name].append(rate)
-                    times[name] += took
+                    taken[name].append(await _round(one, at_once, count))
             for name in contenders:
-                p = statistics.quantiles(times[name], n=100, method="inclusive")
-                rate = statistics.median(rates[name])
-                cells = (f"{rate:.1f}", f"{p[49] * 1000:.0f} ms", f"{p[98] * 1000:.0f} ms")
+                times = [took for each in taken[name] for took in each.times]
+                p = statistics.quantiles(times, n=100, method="inclusive")
+                rate = statistics.median(each.rate for each in taken[name])
+                cpu = f"{statistics.median(each.cpu_ms for each in taken[name]):.0f} ms"
+                if name.startswith("docker"):
+                    cpu = ""
+                cells = (f"{rate:.1f}", f"{p[49] * 1000:.0f} ms", f"{p[98] * 1000:.0f} ms", cpu)
                 rows.append((name, str(at_once), *cells))
         await context.close()
     table("Fresh worlds", rows)

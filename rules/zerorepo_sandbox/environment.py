@@ -166,12 +166,17 @@ def test_world(site: Path, packages: Path | None = None) -> World:
     """What a test sees: system libraries and programs, the interpreter without its packages, and the folder; another one with
     what the code under test needs.
     """
+    shows = {**_prefix(), SITE: site, **({PACKAGES: packages} if packages is not None else {})}
+    return World(shows, (*_TEST_SYSTEM, *_SYSTEM_LINKS), _hidden())
+
+
+@lru_cache(maxsize=1)
+def _hidden() -> tuple[str, ...]:
+    """Folders with packages of the machine and of the interpreter."""
     base = {"base": sys.base_prefix, "platbase": sys.base_exec_prefix}
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     hides = {sysconfig.get_path(kind, "posix_prefix", vars=base) for kind in ("purelib", "platlib")}
-    hides |= {"/usr/lib/python3/dist-packages", f"/usr/lib/{version}/site-packages"}
-    shows = {**_prefix(), SITE: site, **({PACKAGES: packages} if packages is not None else {})}
-    return World(shows, (*_TEST_SYSTEM, *_SYSTEM_LINKS), tuple(sorted(hides)))
+    return tuple(sorted({*hides, "/usr/lib/python3/dist-packages", f"/usr/lib/{version}/site-packages"}))
 
 
 def command_world(system: tuple[str, ...]) -> World:

@@ -12,7 +12,7 @@ import importlib
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import PurePosixPath
 
 _ALL = ("*",)
@@ -87,9 +87,15 @@ def code_names(files: Mapping[str, bytes], tests: Sequence[str]) -> tuple[tuple[
         return (), f"`{both[0]}` holds tests and code"
     for path in sorted(theirs):
         source = files[path].decode("utf-8", "replace")
-        if reason := next(_Plain(names, {_top(each) for each in theirs}).reasons(source), None):
+        if reason := _first_reason(source, frozenset(names), frozenset(_top(each) for each in theirs)):
             return (), f"{path}: {reason}"
     return tuple(sorted(names)), ""
+
+
+@lru_cache(maxsize=256)
+def _first_reason(source: str, code: frozenset[str], tests: frozenset[str]) -> str:
+    """Why this file is not plain; empty when it is. The same tests are run with one code after another."""
+    return next(_Plain(code, tests).reasons(source), "")
 
 
 def _is_of_tests(path: str, tests: Sequence[str]) -> bool:
@@ -118,7 +124,7 @@ def _known_names(module: str) -> frozenset[str]:
 class _Plain:
     """One file. ``code`` and ``tests`` are the top-level names of the two sides."""
 
-    def __init__(self, code: set[str], tests: set[str]) -> None:
+    def __init__(self, code: frozenset[str], tests: frozenset[str]) -> None:
         self._code = code
         self._tests = tests
         self._modules: dict[str, str] = {}

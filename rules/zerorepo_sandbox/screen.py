@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 
 _MODULES = frozenset(
     {"_pytest", "gc", "ctypes", "_ctypes", "pluggy", "zerorepo_inside", "coverage", "cffi", "_posixsubprocess"}
@@ -58,6 +59,8 @@ _EVALUATORS = frozenset({"exec", "eval", "__import__"})
 _HOOKS = re.compile(r"pytest_\w+")
 _DOTTED = re.compile(r"(_pytest|pluggy|zerorepo_inside)(\.\w+)*")
 _BINARY = (".so", ".pyc", ".pyd", ".pth")
+_REMEMBERED = 512
+"""Sources whose reasons are remembered."""
 
 
 def screen(source: str) -> list[str]:
@@ -69,9 +72,16 @@ def screen(source: str) -> list[str]:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
-    names = _module_names(tree)
-    found = {(line, reason) for node in ast.walk(tree) for line, reason in _reasons(node, names)}
+    nodes = list(ast.walk(tree))
+    names = _module_names(nodes)
+    found = {(line, reason) for node in nodes for line, reason in _reasons(node, names)}
     return [f"line {line}: {reason}" for line, reason in sorted(found)]
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _screened(source: str) -> tuple[str, ...]:
+    """A node is run with the code of all that it uses, again and again."""
+    return tuple(screen(source))
 
 
 def screen_files(files: Mapping[str, bytes]) -> list[str]:
@@ -81,14 +91,14 @@ def screen_files(files: Mapping[str, bytes]) -> list[str]:
         if path.endswith(_BINARY):
             found.append(f"{path}: compiled code cannot be screened")
         elif path.endswith(".py"):
-            found += [f"{path}: {reason}" for reason in screen(content.decode("utf-8", "replace"))]
+            found += [f"{path}: {reason}" for reason in _screened(content.decode("utf-8", "replace"))]
     return found
 
 
-def _module_names(tree: ast.AST) -> dict[str, str]:
+def _module_names(nodes: Iterable[ast.AST]) -> dict[str, str]:
     """Local name to the module that it stands for, for ``import m`` and ``import m as n``."""
     names = {}
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 names[alias.asname or alias.name.partition(".")[0]] = alias.name

@@ -61,6 +61,15 @@ while frame is not None:
         os._exit(0)
     frame = frame.f_back
 """,
+    "other code within a function of pytest, given by the standard library": """
+import unittest.mock, _pytest.python
+other = (lambda self: None).__code__
+unittest.mock.patch.object(_pytest.python.Function.runtest, "__code__", other).start()
+""",
+    "a function of pytest is taken away": """
+import _pytest.python
+del _pytest.python.Function.runtest
+""",
     "leaving with code 0": "import os\nos._exit(0)\n",
     "equal to everything": """
 class Any:

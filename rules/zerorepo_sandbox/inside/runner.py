@@ -17,12 +17,13 @@ import signal
 import socket
 import sys
 import time
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn
 
-from . import lockdown, worlds
+from . import lockdown, subject, worlds
 from .watch import POLL_S, Watch
 
-_CHUNK = 1 << 16
+_CHUNK, _LITTLE = 1 << 16, 1 << 12
 _CONTROL_FD, _REPORT_FD = 4, 3
 _DISK_FDS = 8
 _ENTERED, _FAILED, _LEFT = b"entered", b"failed:", b"left:"
@@ -33,12 +34,17 @@ class BuilderGone(Exception):
 
 
 class Run:
-    """One request. ``turn`` is its number; ``isolate`` one of the ways in ``worlds``."""
+    """One request. ``turn`` is its number; ``isolate`` one of the ways in ``worlds``. ``kept``: descriptors that the process of
+    the tests inherits.
+    """
 
-    def __init__(self, header: dict[str, Any], files: dict[str, bytes], isolate: str, turn: int) -> None:
+    def __init__(
+        self, header: dict[str, Any], files: dict[str, bytes], isolate: str, turn: int, kept: Iterable[int] = ()
+    ) -> None:
         self.header = header
         self.files = files
         self.isolate = isolate
+        self.kept = sorted(kept)
         self.limits = header["limits"]
         self.secret = secrets.token_hex(16)
         self.report = bytearray()
@@ -53,19 +59,28 @@ class Run:
         self.crowded = False
         self.apart: int | None = None
         """In the process of the tests: a descriptor behind which the code under test is."""
-        self.first = 0
-        """The first process of the request's own namespace."""
+        self.ids = os.getuid(), os.getgid()
+        # The parent of the first process of a request's own namespace, which is the worker, counts as well.
+        parent = int(isolate == worlds.NAMESPACES)
+        self.within = {**self.limits, "processes": self.limits["processes"] - parent}
         self.disks: list[int] = []
 
-    def to_end(self) -> tuple[dict[str, Any], bool]:
-        """Fork, listen until it ends or must be ended, and sum up; and whether the worker's world is empty again."""
+    def to_end(self) -> tuple[dict[str, Any], bool] | None:
+        """Fork, listen until it ends or must be ended, and sum up; and whether the worker's world is empty again.
+
+        None in the fork that is to run the tests: that one goes on by ``request``, and ends in ``end_with``.
+        """
         report_read, report_write = os.pipe()
         output_read, output_write = os.pipe()
         ours, theirs = socket.socketpair()
-        watch = Watch(self.limits, time.monotonic())
-        pid = os.fork()
+        watch = Watch(self.within, time.monotonic())
+        try:
+            pid = worlds.fork_into_new() if self.isolate == worlds.NAMESPACES else os.fork()
+        except OSError as error:
+            self.trouble, pid = str(error), -1
         if pid == 0:
             self._child(report_write, output_write, theirs.fileno())
+            return None
         os.close(report_write)
         os.close(output_write)
         theirs.close()
@@ -73,6 +88,8 @@ class Run:
         if self.isolate == worlds.USERS:
             self.disks = worlds.open_disks((self.header["work"], self.tmp))
         try:
+            if pid < 0:
+                return self._answer(None, False, 97), True
             stopped = self._listen(pid, streams, ours, watch)
             if stopped is None and self.isolate != worlds.NONE:
                 stopped = "processes" if self.crowded else watch.exceeded(worlds.others(), self.disks)
@@ -106,20 +123,20 @@ class Run:
     # ------------------------------------------------------------------ the other side of the fork
 
     def _child(self, report_fd: int, output_fd: int, control_fd: int) -> None:
-        """Become the process that runs pytest, through those that make its world. Never returns."""
-        code = 97
+        """Become the process that is to run the tests, through those that make its world, none of which returns."""
         try:
             self._prepare(report_fd, output_fd, control_fd)
             if self.isolate == worlds.NAMESPACES:
                 self._namespaces()
             else:
                 self._no_namespaces()
-            code = self._tests()
+            os.chdir(self.work)
         except BaseException as error:  # noqa: BLE001  (the edge of a forked process: it reports and ends)
-            with contextlib.suppress(OSError):
-                os.write(2, f"{type(error).__name__}: {error}\n".encode())
-        finally:
-            os._exit(code)
+            die(error)
+
+    def request(self) -> tuple[dict[str, Any], int, str, int | None]:
+        """What ``recorder.run`` is given."""
+        return {**self.header, "work": self.work, "tmp": self.tmp}, _REPORT_FD, self.secret, self.apart
 
     def _prepare(self, report_fd: int, output_fd: int, control_fd: int) -> None:
         os.setsid()
@@ -130,24 +147,18 @@ class Run:
         moved = [(fcntl.fcntl(source, fcntl.F_DUPFD, _CONTROL_FD + 1), target) for source, target in wanted]
         for source, target in moved:
             os.dup2(source, target)
-        os.closerange(_CONTROL_FD + 1, 4096)
+        first = _CONTROL_FD + 1
+        for kept in self.kept:
+            os.closerange(first, kept)
+            first = kept + 1
+        os.closerange(first, 4096)
         lockdown.first_to_die()
 
     def _namespaces(self) -> None:
         """Returns only in the process that runs the tests."""
-        try:
-            worlds.leave_for_new()
-            first = os.fork()
-        except OSError as error:
-            self._say(_FAILED + str(error).encode())
-            raise
-        if first:
-            self._say(b"first:%d" % first)
-            os.close(_CONTROL_FD)
-            os.close(_REPORT_FD)
-            os._exit(_wait_for(first))
         lockdown.die_with_parent()
         try:
+            worlds.keep_user(*self.ids)
             disks = worlds.mount_fresh(self.work, self.tmp, self.limits)
             worlds.write_files(self.work, self.files)
             worlds.make_read_only(self.work)
@@ -174,7 +185,7 @@ class Run:
         os.close(_CONTROL_FD)
         # Tests apart from the code under test are not for it to look into.
         lockdown.set_readable(self.apart is None)
-        lockdown.limit(self.limits, count_processes=True)
+        lockdown.limit(self.within, count_processes=True)
 
     def _subject(self) -> None:
         """Fork the process of the code under test, when the tests are to be apart from it."""
@@ -190,10 +201,8 @@ class Run:
             with contextlib.suppress(OSError):
                 os.close(fd)
         lockdown.set_readable(True)
-        lockdown.limit(self.limits, count_processes=bool(self.header["count_processes"]))
+        lockdown.limit(self.within, count_processes=bool(self.header["count_processes"]))
         os.chdir(self.work)
-        from . import subject
-
         try:
             subject.serve(theirs.fileno(), {**self.header, "work": self.work})
         finally:
@@ -226,16 +235,6 @@ class Run:
     def _say(self, what: bytes) -> None:
         os.write(_CONTROL_FD, what + b"\n")
 
-    def _tests(self) -> int:
-        os.chdir(self.work)
-        from . import recorder
-
-        request = {**self.header, "work": self.work, "tmp": self.tmp}
-        recorder.run(request, _REPORT_FD, self.secret, self.apart)
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            sys.stdout.flush()
-        return 0
-
     # ------------------------------------------------------------------ this side of the fork
 
     def _listen(self, pid: int, streams: dict[int, bytearray], control: socket.socket, watch: Watch) -> str | None:
@@ -249,6 +248,7 @@ class Run:
         if watches:
             poll.register(0, select.POLLIN)
         end, look = watch.started + self.limits["wall_s"], watch.started + POLL_S
+        waiting: list[int] = []
         try:
             while True:
                 now = time.monotonic()
@@ -256,6 +256,8 @@ class Run:
                     if over := watch.exceeded(worlds.others(), self.disks):
                         return over
                     look = time.monotonic() + POLL_S
+                    while waiting:
+                        poll.register(waiting.pop(), select.POLLIN)
                 if watch.time_is_up(now) if watches else now >= end:
                     return "timeout"
                 for fd, _ in poll.poll(max(0.0, (look if watches else end) - now) * 1000):
@@ -273,6 +275,10 @@ class Run:
                         poll.unregister(fd)
                     elif over := self._take(streams[fd], chunk):
                         return over
+                    elif watches and len(chunk) < _LITTLE:
+                        # A line for each test would wake this process as often: what comes until the next look waits.
+                        poll.unregister(fd)
+                        waiting.append(fd)
         finally:
             os.close(child)
 
@@ -284,13 +290,11 @@ class Run:
             return True
         self.disks += fds
         for line in said.splitlines():
-            if line.startswith(b"first:"):
-                self.first = int(line.partition(b":")[2])
-            elif line.startswith(_FAILED):
+            if line.startswith(_FAILED):
                 self.trouble = line.removeprefix(_FAILED).decode("utf-8", "replace")
             elif line.startswith(_LEFT):
-                # Besides these there were the process that ended, and the parent of the first, which counts as well.
-                self.crowded = int(line.removeprefix(_LEFT)) + 2 >= self.limits["processes"]
+                # Besides these there was the process that ended.
+                self.crowded = int(line.removeprefix(_LEFT)) + 1 >= self.within["processes"]
             elif line.startswith(_ENTERED):
                 self.entered = True
         return bool(said)
@@ -306,18 +310,17 @@ class Run:
 
     def _end(self, pid: int) -> tuple[int, bool]:
         """End the child and all that it started: the child's exit code, negative for a signal, and whether all are gone."""
-        with contextlib.suppress(ProcessLookupError):
-            if self.first:
-                # Everybody else of its namespace ends with it, before its parent, who collects it, does.
-                os.kill(self.first, signal.SIGKILL)
+        if self.isolate == worlds.NAMESPACES:
+            # Everybody else of its namespace ends before it does.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         ended, status = os.waitpid(pid, os.WNOHANG)
         if self.isolate == worlds.NONE:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(-pid, signal.SIGKILL)
         if not ended:
-            if self.isolate != worlds.NAMESPACES or not self.first:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
             _, status = os.waitpid(pid, 0)
         code = os.waitstatus_to_exitcode(status)
         if self.isolate == worlds.NAMESPACES and code > 128:
@@ -356,6 +359,26 @@ class Run:
             except ValueError:
                 return events, False
         return events, not lines[-1]
+
+
+def end_with(run: Callable[[], None]) -> NoReturn:
+    """End this process, the fork that runs tests, with that."""
+    try:
+        run()
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            sys.stdout.flush()
+    except BaseException as error:  # noqa: BLE001  (the edge of a forked process: it reports and ends)
+        die(error)
+    os._exit(0)
+
+
+def die(error: BaseException) -> NoReturn:
+    """End a forked process that failed."""
+    try:
+        with contextlib.suppress(OSError):
+            os.write(2, f"{type(error).__name__}: {error}\n".encode())
+    finally:
+        os._exit(97)
 
 
 def _wait_for(pid: int) -> int:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from operator import getitem, is_
 from typing import Any
 
 _SEARCHES = frozenset({"gc.get_objects", "gc.get_referrers", "gc.get_referents", "sys.addaudithook"})
@@ -21,15 +22,47 @@ _FRAMES = frozenset({"tb_frame", "gi_frame", "cr_frame", "ag_frame"})
 _PACKAGES = ("_pytest", "pluggy", "pytest")
 
 
-class Tripwire:
-    """``trip`` is called with what was seen; it does not return. ``known`` is what ``functions`` gave beforehand."""
+class Functions:
+    """Functions of pytest as they are when this is made: where they are, their name there, they themselves, and what they run."""
 
-    def __init__(
-        self, folders: tuple[str, ...], trip: Callable[[str], None], known: Sequence[tuple[Any, str, Any, Any]]
-    ) -> None:
-        self._known = known
+    def __init__(self) -> None:
+        self._known = list(_functions())
+        self._spaces = [members for members, *_ in self._known]
+        self._names = [name for _, name, *_ in self._known]
+        self._first = self._now = [function for _, _, function, _ in self._known]
+        # One plugin of pytest replaces some methods of others when a run begins, and puts them back.
+        self._passing = {id(code) for *_, code in self._known if code.co_filename.endswith("legacypath.py")}
+
+    def changed(self, *, code_too: bool) -> str:
+        """What is not what it was; empty when nothing is. ``code_too``: look at what each of them runs, not only which it is."""
+        # Two thousand of them, for each test: by loops in C while nothing has changed.
+        if not code_too and (self._are(self._now) or self._are(self._first)):
+            return ""
+        now = []
+        for members, name, function, code in self._known:
+            found = members.get(name)
+            differs = found is not function or (code_too and _code(found) is not code)
+            if differs and id(_code(found)) not in self._passing:
+                return name
+            now.append(found)
+        self._now = now
+        return ""
+
+    def _are(self, functions: list[Any]) -> bool:
+        try:
+            return all(map(is_, map(getitem, self._spaces, self._names), functions))
+        except KeyError:
+            return False
+
+
+class Tripwire:
+    """``trip`` is called with what was seen; it does not return."""
+
+    def __init__(self, folders: tuple[str, ...], trip: Callable[[str], None], functions: Functions) -> None:
+        self._functions = functions
         self._open = True
-        sys.addaudithook(_hook(folders, trip, lambda: self._open))
+        self._code_was_set = [False]
+        sys.addaudithook(_hook(folders, trip, lambda: self._open, self._code_was_set))
 
     def let_tracing_end(self) -> None:
         """The tests are over: measuring lines ends by setting the trace function."""
@@ -37,20 +70,17 @@ class Tripwire:
 
     def changed(self) -> str:
         """What of pytest is not what it was; empty when nothing is."""
-        for members, name, function, code in self._known:
-            now = members.get(name)
-            if now is not function or getattr(now, "__func__", now).__code__ is not code:
-                found = getattr(getattr(now, "__func__", now), "__code__", None)
-                if not self._is_of_legacypath(found):
-                    return name
-        return ""
-
-    def _is_of_legacypath(self, found: Any) -> bool:
-        """One plugin of pytest replaces some methods of others when a run begins."""
-        return any(code is found and code.co_filename.endswith("legacypath.py") for _, _, _, code in self._known)
+        # Reading ``__code__`` is an event that hooks are called for, which costs ten times the rest; so is setting it.
+        return self._functions.changed(code_too=self._code_was_set[0])
 
 
-def _hook(folders: tuple[str, ...], trip: Callable[[str], None], is_open: Callable[[], bool]) -> Callable[..., None]:
+def _code(function: Any) -> Any:
+    return getattr(getattr(function, "__func__", function), "__code__", None)
+
+
+def _hook(
+    folders: tuple[str, ...], trip: Callable[[str], None], is_open: Callable[[], bool], code_was_set: list[bool]
+) -> Callable[..., None]:
     frame_of = sys._getframe
     busy = [False]
 
@@ -63,6 +93,9 @@ def _hook(folders: tuple[str, ...], trip: Callable[[str], None], is_open: Callab
         return name.startswith(folders) or name.startswith("<")
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "object.__setattr__" and arguments[1] == "__code__":
+            # By whom does not matter: from now on ``changed`` looks at the code of each.
+            code_was_set[0] = True
         if busy[0] or not is_open():
             return
         if event in _SEARCHES:
@@ -87,9 +120,7 @@ def _hook(folders: tuple[str, ...], trip: Callable[[str], None], is_open: Callab
     return hook
 
 
-def functions() -> list[tuple[Any, str, Any, Any]]:
-    """Functions of pytest: where they are, their name there, they themselves, and what they run."""
-    found = []
+def _functions() -> Iterator[tuple[Any, str, Any, Any]]:
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] not in _PACKAGES or module is None:
             continue
@@ -101,5 +132,4 @@ def functions() -> list[tuple[Any, str, Any, Any]]:
             for member, function in list(members.items()):
                 plain = getattr(function, "__func__", function)
                 if isinstance(plain, types.FunctionType):
-                    found.append((members, member, function, plain.__code__))
-    return found
+                    yield members, member, function, plain.__code__
