@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import PurePosixPath
+from textwrap import fill
 from typing import NamedTuple
 
 from zerorepo_rpg.import_cycles import break_cycles
 from zerorepo_rpg.interface_checks import snake
 from zerorepo_rpg.merge import Part, docstring_literal, loaded_modules, merge_file
 from zerorepo_rpg.plan_model import NodeInterface, Plan, module_of
-from zerorepo_rpg.python_source import format_files, format_files_apart
+from zerorepo_rpg.python_source import LINE_LENGTH, format_files, format_files_apart
 
 
 def package_files(plan: Plan, bodies: Mapping[str, str], *, description: str = "") -> dict[str, str]:
@@ -44,7 +45,7 @@ def _packed(plan: Plan, bodies: Mapping[str, str], description: str) -> dict[str
     root = plan.package_name
     folders = _folders(files, root)
     subpackages = {f"{folder}/__init__.py": _sub_init(plan, folder, nodes) for folder in folders if folder != root}
-    root_init = _init(description or f"The package `{root}`.", nodes)
+    root_init = _init(fill(description or f"The package `{root}`.", LINE_LENGTH - 6), nodes)
     whole, _ = break_cycles({**files, **subpackages, f"{root}/__init__.py": root_init})
     if not imports_work(whole, root):
         plain = {path: _init(_folder_description(plan, str(PurePosixPath(path).parent)), ()) for path in subpackages}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from zerorepo.target import Outcome, Proof, TestEvidence, TestReport
 from zerorepo_rpg.assemble import test_path
@@ -18,15 +18,22 @@ NODE, REQUIREMENT = "node", "requirement"
 
 
 def evidence(
-    plan: Plan, spec: RepositorySpec, report: TestReport, coverage: Mapping[str, Lines], sources: Mapping[str, str]
+    plan: Plan,
+    spec: RepositorySpec,
+    report: TestReport,
+    coverage: Mapping[str, Lines],
+    sources: Mapping[str, str],
+    hollow: Collection[str] = (),
 ) -> TestEvidence:
     """One proof for each node and each requirement. ``sources``: the assembled Python files, path to text.
+
+    ``hollow``: cases that pass without any code of their node, too; that they pass proves nothing.
 
     The tests of a node are its own and those of several nodes that import it. A requirement is proven by the tests of the nodes
     whose features serve it, when each of them has one that passes. A run that did not come to its end proves nothing.
     """
     nodes = plan.nodes()
-    good = _functions(report, passed=True) if report.status == Verdict.OK else {}
+    good = _functions(report, passed=True, but=hollow) if report.status == Verdict.OK else {}
     bad = _functions(report, passed=False)
     files = _files_of(plan, sources)
 
@@ -56,11 +63,14 @@ def evidence(
     return TestEvidence(proofs=tuple(proofs))
 
 
-def _functions(report: TestReport, *, passed: bool) -> dict[str, list[str]]:
-    """Test file to its functions, parameters left out; one with a case that did not pass is among those not passed."""
+def _functions(report: TestReport, *, passed: bool, but: Collection[str] = ()) -> dict[str, list[str]]:
+    """Test file to its functions, parameters left out; one with a case that did not pass is among those not passed.
+
+    Cases that are ``but`` count for nothing.
+    """
     state: dict[str, bool] = {}
     for case in report.cases:
-        if case.outcome is not Outcome.SKIPPED:
+        if case.outcome is not Outcome.SKIPPED and case.name not in but:
             name = case.name.partition("[")[0]
             state[name] = state.get(name, True) and case.outcome is Outcome.PASSED
     found: dict[str, list[str]] = {}

@@ -66,10 +66,11 @@ def dependencies_of(package: Mapping[str, str], package_name: str, spec: Reposit
     return [found[name] for name in sorted(found)]
 
 
-def _first_sentence(text: str) -> str:
-    plain = " ".join(text.split())
+def summary_of(spec: RepositorySpec) -> str:
+    """What the package is, in a sentence: the first one of its specification, else its title."""
+    plain = " ".join(spec.description.split())
     match = re.match(r"(.+?[.!?])(?:\s|$)", plain)
-    return (match[1] if match else plain)[:200]
+    return (match[1] if match else plain)[:200] or spec.title
 
 
 def _pyproject(plan: Plan, spec: RepositorySpec, dependencies: list[str], license_id: str) -> str:
@@ -82,7 +83,7 @@ def _pyproject(plan: Plan, spec: RepositorySpec, dependencies: list[str], licens
         "[project]",
         f"name = {string(distribution_name(name))}",
         f"version = {string(VERSION)}",
-        f"description = {string(_first_sentence(spec.description) or spec.title)}",
+        f"description = {string(summary_of(spec))}",
         'readme = "README.md"',
         'requires-python = ">=3.11"',
         *([f"license = {string(license_id)}", 'license-files = ["LICENSE"]'] if license_id else []),
@@ -164,4 +165,4 @@ def _license(license_id: str, spec: RepositorySpec) -> str:
     return text.replace("{holder}", f"the authors of {spec.title}")
 
 
-__all__ = ["dependencies_of", "license_of", "project_files"]
+__all__ = ["dependencies_of", "license_of", "project_files", "summary_of"]

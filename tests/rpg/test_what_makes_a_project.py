@@ -183,6 +183,18 @@ def test_each_node_and_sentence_has_the_tests_that_prove_it() -> None:
     assert not proofs["requirement", "r-word-count"].proven
 
 
+def test_tests_that_pass_without_the_code_prove_nothing() -> None:
+    hollow = ["tests/slug/test_slugify.py::test_joins", "tests/words/test_clean.py::test_it"]
+    found = evidence(plan(), spec(), reported(), {}, sources(), hollow)
+    proofs = {proof.name: proof for proof in found.proofs if proof.kind == "node"}
+    both = "tests/integration/test_flow_words_to_slug.py::test_both"
+    assert proofs["slug/slugify"].tests == (both, "tests/slug/test_slugify.py::test_many")
+    assert proofs["words/clean"].tests == (both,)
+    # That one of them fails is told all the same.
+    failed = evidence(plan(), spec(), reported(hollow[0]), {}, sources(), hollow)
+    assert next(each for each in failed.proofs if each.name == "slug/slugify").failed == (hollow[0],)
+
+
 @pytest.mark.parametrize("status", ["timeout", "tampered"])
 def test_a_run_that_did_not_come_to_its_end_proves_nothing(status: str) -> None:
     run = reported().model_copy(update={"passed": False, "status": status})

@@ -13,8 +13,8 @@ from zerorepo_rpg.evidence import evidence
 from zerorepo_rpg.examples import HoldingExamples
 from zerorepo_rpg.merge import detect_import_cycles
 from zerorepo_rpg.plan_model import Plan
-from zerorepo_rpg.project import project_files
-from zerorepo_rpg.providers import AssembledRepository, NodeCode
+from zerorepo_rpg.project import project_files, summary_of
+from zerorepo_rpg.providers import AssembledRepository, NodeCode, NodeTests
 from zerorepo_rpg.report import repository_report, to_html, to_markdown
 from zerorepo_rpg.rules.amend import Amended
 from zerorepo_rpg.rules.by_hand import assembled_adopt, origins
@@ -49,7 +49,7 @@ async def _assembled(ctx: RuleContext[AssembleAttrs]) -> AssembledRepository:
     bodies = {node_id: each.source for node_id, each in zip(ids, code, strict=True)}
     tests = {node_id: each.tests for node_id, each in zip(ids, code, strict=True)}
     failed = tuple(node_id for node_id, each in zip(ids, code, strict=True) if not each.passed)
-    package = package_files(plan, bodies)
+    package = package_files(plan, bodies, description=summary_of(spec))
     examples = await ctx.provider(ctx.attrs.examples, HoldingExamples)
     project = project_files(plan, spec, package, examples.hold)
     files = {**package, **test_files(plan, tests, await _staged(ctx, plan)), **project}
@@ -74,7 +74,7 @@ async def _staged(ctx: RuleContext[AssembleAttrs], plan: Plan) -> dict[str, str]
     return {path: each.source for path, each in zip(listed, found, strict=True)}
 
 
-@rule("rpg_assemble", version=3, attrs=AssembleAttrs, provides=[AssembledRepository], adopt=assembled_adopt(_assembled))
+@rule("rpg_assemble", version=4, attrs=AssembleAttrs, provides=[AssembledRepository], adopt=assembled_adopt(_assembled))
 async def rpg_assemble(ctx: RuleContext[AssembleAttrs]) -> AssembledRepository:
     """Merge the nodes' code into files and add what makes them a package."""
     return await _assembled(ctx)
@@ -95,7 +95,7 @@ class SuiteAttrs(Attrs):
     sandbox: TierName | None = None
 
 
-@rule("rpg_suite", version=2, attrs=SuiteAttrs, provides=[TestReport, SuiteResult, TestEvidence], test=True)
+@rule("rpg_suite", version=3, attrs=SuiteAttrs, provides=[TestReport, SuiteResult, TestEvidence], test=True)
 async def rpg_suite(ctx: RuleContext[SuiteAttrs]) -> list[Provider]:
     """Run every test of the assembled repository, as its users will, and measure coverage."""
     repository = await ctx.provider(ctx.attrs.assembled, AssembledRepository)
@@ -114,7 +114,9 @@ async def rpg_suite(ctx: RuleContext[SuiteAttrs]) -> list[Provider]:
     spec = await ctx.provider(ctx.attrs.spec, RepositorySpec)
     plan = await ctx.provider(ctx.attrs.plan, Plan)
     sources = {path: ctx.read(digest).decode() for path, digest in files.items() if path.endswith(".py")}
-    return [run.report, SuiteResult(coverage=covered), evidence(plan, spec, run.report, covered, sources)]
+    tests = await ctx.providers([node_label(ctx.attrs.plan, node.id, ".tests") for node in plan.nodes()], NodeTests)
+    hollow = {name for each in tests for name in each.hollow}
+    return [run.report, SuiteResult(coverage=covered), evidence(plan, spec, run.report, covered, sources, hollow)]
 
 
 class WrittenAttrs(Attrs):

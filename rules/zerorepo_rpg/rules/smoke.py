@@ -14,6 +14,7 @@ from zerorepo.target import Provider, TestReport
 from zerorepo_rpg.assemble import package_files
 from zerorepo_rpg.console import Command, command_of
 from zerorepo_rpg.plan_model import NodeInterface, Plan
+from zerorepo_rpg.project import summary_of
 from zerorepo_rpg.rules.plan import node_label
 from zerorepo_rpg.rules.staged import Told, ask_staged, bodies_of, settled
 from zerorepo_rpg.skeleton import skeleton
@@ -60,7 +61,7 @@ async def smoke_tests(ctx: RuleContext[SmokeAttrs]) -> StagedTests:
     )
 
 
-@rule("smoke_test", attrs=SmokeTestAttrs, provides=[ProvenTests, TestReport], test=True)
+@rule("smoke_test", version=2, attrs=SmokeTestAttrs, provides=[ProvenTests, TestReport], test=True)
 async def smoke_test(ctx: RuleContext[SmokeTestAttrs]) -> list[Provider]:
     """The verdict on the whole package as its users will import it."""
     spec = await ctx.provider(ctx.attrs.spec, RepositorySpec)
@@ -70,7 +71,7 @@ async def smoke_test(ctx: RuleContext[SmokeTestAttrs]) -> list[Provider]:
 
     async def world(tests: str) -> Mapping[str, str] | str:
         bodies = await bodies_of(ctx, labels)
-        return bodies if isinstance(bodies, str) else package_files(plan, bodies)
+        return bodies if isinstance(bodies, str) else package_files(plan, bodies, description=summary_of(spec))
 
     told = Told(
         subject=f"the whole package `{plan.package_name}`",
