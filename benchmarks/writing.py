@@ -2,7 +2,7 @@
 
 Two plans of work: every answer is right at once, as the plain case, and every first code is wrong and mended once, as the hard
 one. Each with checks and runs of tests that take no time, which shows the order of work alone, and for real, in the sandbox.
-Three shapes of 60 nodes, from wide to deep.
+Four shapes of 60 nodes, from wide to deep.
 
 The critical path is measured, not guessed: one column of the same layers, a node in each, built by itself. It holds the model's
 time of the longest chain and the checks, runs and the engine's work of that chain, with the whole machine for it. The floor is
@@ -55,7 +55,7 @@ class Shape(NamedTuple):
         return f"part{layer * _MODULES // self.layers}"
 
 
-_SHAPES = (Shape(6, 10), Shape(12, 5), Shape(20, 3))
+_SHAPES = (Shape(6, 10), Shape(12, 5), Shape(20, 3), Shape(30, 2))
 
 
 def _sketches(shape: Shape) -> list[Sketch]:
