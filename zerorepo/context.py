@@ -97,7 +97,7 @@ class Answers:
         self.built = built
         self.begin = begin
         self._resources: dict[str, bytes] = {}
-        self._settings: dict[str, tuple[Value, str]] = {}
+        self._settings: dict[str, str] = {}
 
     async def targets(self, labels: Sequence[Label], job: Job[Built]) -> list[Built]:
         """Several targets, built in parallel. The first error, when all have ended."""
@@ -159,13 +159,10 @@ class Answers:
         """Identity of a settings section, readable, so that ``explain`` can name the key that changed."""
         if section not in self.workspace.registry.section_names:
             return ABSENT
-        found = self.workspace.settings(section)
-        known = self._settings.get(section)
-        # Every target asks for the same few sections, which are written out once for as long as they are the same.
-        if known is None or known[0] is not found:
-            known = found, json.dumps(manifest(found, self.sources_function), ensure_ascii=False)
-            self._settings[section] = known
-        return known[1]
+        if section not in self._settings:  # every target asks for the same few
+            shown = manifest(self.workspace.settings(section), self.sources_function)
+            self._settings[section] = json.dumps(shown, ensure_ascii=False)
+        return self._settings[section]
 
     def resources_read(self) -> list[tuple[str, str]]:
         """Package and path of every rule set file that this build read."""

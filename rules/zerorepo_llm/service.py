@@ -102,7 +102,9 @@ def _found(action: AskModel, context: ActionContext, books: Books, entry: Entry,
 
 async def note_reuse(action: AskModel, context: ActionContext, meters: Meters) -> None:
     """The cache had the answer: count what that saved, to the question that was asked."""
-    key = Journal(context.state_dir).behind(context.key.hex)
+    key = context.key.hex
+    if isinstance(action, AskByGist):
+        key = Journal(context.state_dir).behind(key)
     (await context.service(Books)).reuse(action, key, context.label, meters)
 
 
