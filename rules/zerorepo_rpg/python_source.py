@@ -8,20 +8,29 @@ from __future__ import annotations
 import ast
 import asyncio
 import json
+import logging
 import os
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from ruff.__main__ import find_ruff_bin  # type: ignore[import-untyped]  # ruff ships no types
 
 from zerorepo.errors import EnvironmentFailure, InternalError
+from zerorepo_rpg.ruff_server import Gone, RuffServer
 
 LINE_LENGTH = 100
-_COMMON = ("--isolated", "--no-cache", "--target-version", "py311", "--line-length", str(LINE_LENGTH))
+_TARGET = "py311"
+_COMMON = ("--isolated", "--no-cache", "--target-version", _TARGET, "--line-length", str(LINE_LENGTH))
+_UNUSED_AND_UNSORTED = ("F401", "I")
+_NAMES = ("F402", "F811", "F821", "F822", "F823")
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+_CODE = "code.py"
 
 
 @cache
@@ -31,6 +40,65 @@ def _ruff() -> str:
     except FileNotFoundError as error:
         message = f"ruff is not installed beside zerorepo: {error}"
         raise EnvironmentFailure(message, hint="install zerorepo again: ruff is one of its dependencies") from None
+
+
+class _Residents:
+    """Resident processes of ruff, one for each choice of rules, the last used at the end."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._started: dict[tuple[tuple[str, ...], tuple[str, ...]], RuffServer] = {}
+        self._failures = 0
+
+    def ask(
+        self, question: Callable[[RuffServer], _T], select: tuple[str, ...], first_party: tuple[str, ...] = ()
+    ) -> _T | None:
+        """What the one with these rules answers; None when it cannot, and ruff is to be started for the question."""
+        if self._failures >= _MOST_FAILURES:
+            return None
+        try:
+            return question(self._with(select, first_party))
+        except Gone as error:
+            self._failures += 1
+            _log.debug("a resident ruff did not answer: %s", error)
+            return None
+
+    def _with(self, select: tuple[str, ...], first_party: tuple[str, ...]) -> RuffServer:
+        with self._lock:
+            server = self._started.pop((select, first_party), None)
+            if server is None or not server.usable:
+                server = self._start(select, first_party)
+            self._started[select, first_party] = server
+            while len(self._started) > _MOST_RESIDENTS:
+                self._started.pop(next(iter(self._started))).close()
+            return server
+
+    def _start(self, select: tuple[str, ...], first_party: tuple[str, ...]) -> RuffServer:
+        lint = {"select": select, "isort": {"known-first-party": first_party}}
+        settings = {"target-version": _TARGET, "line-length": LINE_LENGTH, "src": [], "lint": lint}
+        server = RuffServer(_ruff(), settings)
+        # Servers pass over settings that they do not understand, as those before ruff 0.9.8 do with these.
+        if not _as_set(server, select, first_party):
+            server.close()
+            self._failures = _MOST_FAILURES
+            raise Gone("it has other settings than it was given")
+        return server
+
+
+def _as_set(server: RuffServer, select: tuple[str, ...], first_party: tuple[str, ...]) -> bool:
+    """Whether what the settings are for can be seen in its answers."""
+    if select == _NAMES:
+        return server.found(_CODE, "import os, re\nx = gone\n") == [(2, "Undefined name `gone`")]
+    names = sorted(first_party)
+    mine = "".join(f"from {name} import b\n" for name in names)
+    last = "print(b, json, elsewhere, ".ljust(LINE_LENGTH - 1, "1") + ")\n"
+    text = server.formatted(_CODE, f"{mine}import os, json\nimport elsewhere\n{last.replace(', ', ',')}")
+    return text == "import json\n\nimport elsewhere\n\n" + (mine and f"{mine}\n") + last
+
+
+_MOST_RESIDENTS = 4
+_MOST_FAILURES = 20
+_residents = _Residents()
 
 
 def _run(arguments: Sequence[str], *, source: str | None = None, folder: Path | None = None) -> str:
@@ -62,6 +130,8 @@ class _File(NamedTuple):
 # What was formatted last. A build formats most of its files many times: a module stands in the world of everything that uses it.
 _formatted: dict[_File, str] = {}
 _REMEMBERED = 1024
+# So many files take a resident one as long as the start of a process for all of them.
+_FEW = 16
 
 
 def format_files(files: Mapping[str, str], first_party: Sequence[str] = ()) -> dict[str, str]:
@@ -107,13 +177,14 @@ class _Layout:
 
 
 def _format(files: Sequence[_File]) -> list[str]:
+    if len(files) <= _FEW:
+        texts = [_formatted_by_resident(each) for each in files]
+        if None not in texts:
+            return [text for text in texts if text is not None]
     known = f"lint.isort.known-first-party = {json.dumps(list(files[0].first_party))}"
-    check = ("check", "--fix", "--quiet", *_COMMON, "--select", "F401,I", "--config", known, "--config", "src = []")
+    select = ",".join(_UNUSED_AND_UNSORTED)
+    check = ("check", "--fix", "--quiet", *_COMMON, "--select", select, "--config", known, "--config", "src = []")
     layout = ("format", "--quiet", *_COMMON)
-    if len(files) == 1:  # most often; through pipes, since folders cost more than all the rest
-        ((name, text, _),) = files
-        text = _run([*check, "--stdin-filename", name, "-"], source=text)
-        return [_run([*layout, "--stdin-filename", name, "-"], source=text)]
     with tempfile.TemporaryDirectory(prefix="zerorepo-format-") as temporary:
         # Numbered folders: the paths come from a plan and must not be able to leave the folder.
         paths = [Path(temporary) / str(number) / file.name for number, file in enumerate(files)]
@@ -123,6 +194,12 @@ def _format(files: Sequence[_File]) -> list[str]:
         _run([*check, "."], folder=Path(temporary))
         _run([*layout, "."], folder=Path(temporary))
         return [path.read_text(encoding="utf-8") for path in paths]
+
+
+def _formatted_by_resident(file: _File) -> str | None:
+    text = _residents.ask(lambda server: server.formatted(file.name, file.text), _UNUSED_AND_UNSORTED, file.first_party)
+    # It keeps the ends of lines of elsewhere, which reading a file back does not.
+    return text if text is None else text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def format_python(source: str, first_party: Sequence[str] = ()) -> str:
@@ -148,14 +225,14 @@ async def look_for_names(source: str, *, deferred: bool = False) -> None:
 
 @lru_cache(_REMEMBERED)
 def _undefined_names(source: str, deferred: bool) -> tuple[str, ...]:
-    rules = "F402,F811,F821,F822,F823"
     added = "from __future__ import annotations\n" if deferred and "__future__" not in source else ""
-    output = _run(
-        ["check", *_COMMON, "--select", rules, "--output-format", "json", "--stdin-filename", "code.py", "-"],
-        source=added + source,
-    )
-    found = [(item["location"]["row"] - bool(added), item["message"]) for item in json.loads(output)]
-    return tuple(f"line {line}: {message}" for line, message in sorted(found))
+    text = added + source
+    found = _residents.ask(lambda server: server.found(_CODE, text), _NAMES)
+    if found is None:
+        select = ("--select", ",".join(_NAMES), "--output-format", "json", "--stdin-filename", _CODE)
+        said = json.loads(_run(["check", *_COMMON, *select, "-"], source=text))
+        found = sorted((item["location"]["row"], item["message"]) for item in said)
+    return tuple(f"line {line - bool(added)}: {message}" for line, message in found)
 
 
 def parse(source: str) -> ast.Module:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from zerorepo_rpg import python_source
-from zerorepo_rpg.python_source import format_files, format_files_apart, look_for_names, undefined_names
+from zerorepo_rpg.python_source import _NAMES, format_files, format_files_apart, look_for_names, undefined_names
 
 FILES = {
     "a/core.py": "import os, attr\nfrom tiny.x import y\nimport json\ndef f( a ):\n  return   json.dumps(y, attr, a)\n",
@@ -27,15 +27,15 @@ def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The first words of every ruff that ran."""
-    ran, run = [], python_source._run
+    """What ruff was asked for, in order."""
+    asked, ask = [], python_source._residents.ask
 
-    def counted(arguments, **more):  # type: ignore[no-untyped-def]
-        ran.append(arguments[0])
-        return run(arguments, **more)
+    def counted(question, select, *more):  # type: ignore[no-untyped-def]
+        asked.append("names" if select == _NAMES else "layout")
+        return ask(question, select, *more)
 
-    monkeypatch.setattr(python_source, "_run", counted)
-    return ran
+    monkeypatch.setattr(python_source._residents, "ask", counted)
+    return asked
 
 
 def test_folders_where_it_runs_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,7 +50,7 @@ def test_folders_where_it_runs_do_not_matter(tmp_path: Path, monkeypatch: pytest
 
 def test_a_file_is_formatted_alike_alone_in_company_and_apart(runs: list[str]) -> None:
     together = format_files(FILES, ("tiny",))
-    assert runs == ["check", "format"]
+    assert runs == ["layout"] * 4
     assert "import os" not in together["a/core.py"] and "from tiny.x import y" in together["c/__init__.py"]
     assert together["d/notes.txt"] == "left   alone"
     for path, text in FILES.items():
@@ -68,7 +68,7 @@ def test_what_was_formatted_is_not_formatted_again_unless_something_that_matters
     assert runs == []
     assert format_files({"a/core.py": FILES["a/core.py"]}, ("other",)) != {"a/core.py": first["a/core.py"]}
     assert format_files({"c/names.py": FILES["c/__init__.py"]}, ("tiny",)) == {"c/names.py": first["c/__init__.py"]}
-    assert runs == ["check", "format"] * 2
+    assert runs == ["layout"] * 2
 
 
 def test_more_than_is_remembered_is_formatted_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,4 +95,4 @@ def test_names_that_were_looked_for_ahead_need_no_second_look(runs: list[str]) -
     ]
     assert runs == []
     undefined_names(source)
-    assert runs == ["check"]
+    assert runs == ["names"]
