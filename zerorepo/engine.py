@@ -42,6 +42,8 @@ from zerorepo.upkeep import evict
 from zerorepo.workspace import STATE_NAME, Workspace
 
 _FLUSH_S = 0.1
+# Actions that may wait for a processor with all in hand, so that none is idle while results are looked at.
+_AHEAD = 2
 
 
 class Engine:
@@ -73,8 +75,9 @@ class Engine:
         self.scheduler: Scheduler[Built] = Scheduler(
             self._work,
             keep_going=self.options.keep_going or self.options.dry_run,
-            pools={**workspace.build.pools, "cpu": jobs},
+            pools={"processor": min(jobs, len(os.sched_getaffinity(0)) + _AHEAD), **workspace.build.pools, "cpu": jobs},
             at_hand=self._is_at_hand,
+            height=self._height,
         )
         self.answers = Answers(workspace, self.sources, self.options.extra, self._demand, self._built, self._start_on)
         self.executor = LocalExecutor(
@@ -204,6 +207,9 @@ class Engine:
             if self._is_gone(str(adoption.label)):
                 self.events.note("stale adoption", str(adoption.label), where=adoption.where)
         return result
+
+    def _height(self, key: object) -> int:
+        return self.table.height(key) if isinstance(key, Label) else 0
 
     def _known(self, label: Label) -> Target | None:
         try:
@@ -338,6 +344,7 @@ class Engine:
         reasons = decision.reasons()
         transition(self.events, unit, State.RUNNING, reasons=reasons)
         previous = known.last.outputs if known.last else []
+        await self.scheduler.turn(target.label)
         trace, actions = await self._run_rule(target, job, lambda trace: self._effects.finish(target, trace, previous))
         self.traces.put(known.identity, trace, known.traces)
         self._remember(target, known, trace, actions, reasons)

@@ -7,6 +7,8 @@ at the moment the circle would close. Knows nothing of traces or caches.
 from __future__ import annotations
 
 import asyncio
+import heapq
+import itertools
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
@@ -54,6 +56,7 @@ class Scheduler(Generic[ValueT]):
     """``work`` builds one key; it demands other keys through ``demand`` with its own job as ``asker``.
 
     ``at_hand`` may know the value of a key, and of others, without any work: it enters them with ``enter`` and says whether it did.
+    ``height`` is how long a chain of others waits for a key, as far as that is known: it is asked for where several want one place.
     """
 
     def __init__(
@@ -63,12 +66,15 @@ class Scheduler(Generic[ValueT]):
         keep_going: bool,
         pools: Mapping[str, int],
         at_hand: Callable[[object], bool] = lambda key: False,
+        height: Callable[[object], int] = lambda key: 0,
     ) -> None:
         self._work = work
         self._at_hand = at_hand
         self._jobs: dict[object, Job[ValueT]] = {}
         self._keep_going = keep_going
-        self._pools = {name: asyncio.Semaphore(size) for name, size in pools.items()}
+        self._height = height
+        self._pools = {name: _Pool(size) for name, size in pools.items()}
+        self._turns = _Pool(1)
         self.stopping = False
         self._at_work = 0
         self._room = asyncio.Event()
@@ -174,9 +180,20 @@ class Scheduler(Generic[ValueT]):
             ring = keys[start:] + keys[:start]
             raise CycleError([*ring, ring[0]])
 
-    def slot(self, pool: str) -> _Slot:
-        """Hold one place of a pool (``async with``); pools without a limit are free. BuildStopped when the build is stopping."""
-        return _Slot(self, self._pools.get(pool))
+    def slot(self, pool: str, key: object = None) -> _Slot:
+        """Hold one place of a pool for ``key`` (``async with``); pools without a limit are free.
+
+        Of those who wait, whoever has the longest chain of others behind it is next. BuildStopped when the build is stopping.
+        """
+        return _Slot(self, self._pools.get(pool), key)
+
+    async def turn(self, key: object) -> None:
+        """Wait until it is the turn of ``key`` to go on: what many wait for goes first when much has come to its end at once.
+
+        One goes on in each turn of the event loop, so whoever went on may come again before those that nobody waits for.
+        """
+        await self._turns.acquire(lambda: self._height(key))
+        asyncio.get_running_loop().call_soon(self._turns.release)
 
     def job(self, key: object) -> Job[ValueT] | None:
         """The job of a key, if it was demanded."""
@@ -195,20 +212,55 @@ class Scheduler(Generic[ValueT]):
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+class _Pool:
+    """Some places, and who waits for one: the highest first, and of the same height whoever came first."""
+
+    __slots__ = ("_free", "_number", "_waiting")
+
+    def __init__(self, size: int) -> None:
+        self._free = size
+        self._number = itertools.count()
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+
+    async def acquire(self, height: Callable[[], int]) -> None:
+        """Take a place when there is one."""
+        if self._free:
+            self._free -= 1
+            return
+        place = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (-height(), next(self._number), place))
+        try:
+            await place
+        except asyncio.CancelledError:
+            if not place.cancelled():  # it was given us just now
+                self.release()
+            raise
+
+    def release(self) -> None:
+        """Give a place to whoever is next."""
+        while self._waiting:
+            place = heapq.heappop(self._waiting)[2]
+            if not place.done():
+                place.set_result(None)
+                return
+        self._free += 1
+
+
 class _Slot:
     """One place of a pool, for as long as the block lasts."""
 
-    __slots__ = ("_pool", "_scheduler")
+    __slots__ = ("_key", "_pool", "_scheduler")
 
-    def __init__(self, scheduler: Scheduler[Any], pool: asyncio.Semaphore | None) -> None:
+    def __init__(self, scheduler: Scheduler[Any], pool: _Pool | None, key: object) -> None:
         self._scheduler = scheduler
         self._pool = pool
+        self._key = key
 
     async def __aenter__(self) -> None:
         if self._scheduler.stopping:
             raise BuildStopped
         if self._pool is not None:
-            await self._pool.acquire()
+            await self._pool.acquire(lambda: self._scheduler._height(self._key))
             if self._scheduler.stopping:
                 self._pool.release()
                 raise BuildStopped

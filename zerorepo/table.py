@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from zerorepo import adoption
 from zerorepo.buildfile import Declared, Place, find_packages, is_package, load_package
 from zerorepo.errors import InternalError, UsageError, did_you_mean
+from zerorepo.heights import heights
 from zerorepo.label import Label
 from zerorepo.rule import Attrs, Rule
 from zerorepo.target import SourcePath, TargetDecl
@@ -114,6 +115,7 @@ class TargetTable:
         self._packages: list[str] | None = None
         self._expanded: dict[str, dict[Label, Target]] = {}
         self._expanding: Sequence[Label] | None = None
+        self._heights: dict[Label, int] | None = None
         self.broken: dict[str, UsageError] = {}
         """Packages whose build file is wrong, for a table that is told to ``tolerate`` them: they declare nothing."""
 
@@ -190,7 +192,14 @@ class TargetTable:
         for label, target in added.items():
             self._targets[label] = target
             self._expanded.setdefault(label.package, {})[label] = target
+        self._heights = None
         return list(added.values())
+
+    def height(self, label: Label) -> int:
+        """How long a chain of targets that expansions declared needs this one, as far as they declare it."""
+        if self._heights is None:
+            self._heights = heights({target.label: target.labels() for target in self.expanded()})
+        return self._heights.get(label, 0)
 
     def expanders_for(self, package: str, *, below: bool = False) -> list[Target]:
         """Targets whose expansion may declare something in ``package`` (or below it): those in it, above it (or below it).

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
@@ -39,7 +38,6 @@ async def ask_json(
     purpose: str,
     check: Callable[[T], Sequence[str]] | None = None,
     proof: Callable[[T], Awaitable[Sequence[str]]] | None = None,
-    before: Callable[[T], Awaitable[None]] | None = None,
     attempts: int = 3,
     sample: int = 0,
 ) -> T:
@@ -47,30 +45,20 @@ async def ask_json(
 
     A variable that is a ``CountsAs`` is shown as it is; whether the question is another one than before goes by what it counts as.
     ``check`` must depend on nothing but the answer and what the rule has asked for: it returns sentences, none when all
-    is well. ``proof`` is asked of an answer that passed it, for what takes an action. ``before`` is awaited of an answer that is
-    about to be checked, so that it can find out, with others at work meanwhile, what ``check`` will want to know. Raises
-    TargetFailed, with what was wrong with the last answer, after ``attempts``; UsageError for data that may not be sent.
+    is well. ``proof`` is asked of an answer that passed it, for what takes an action. Raises TargetFailed, with what was wrong
+    with the last answer, after ``attempts``; UsageError for data that may not be sent.
     """
 
-    def parsed(text: str) -> T:
+    def read(text: str) -> T:
         try:
-            return answer.model_validate_json(json_text(text))
+            value = answer.model_validate_json(json_text(text))
         except ValidationError as error:
             raise BadAnswer(_validation_problems(error)) from None
-
-    def read(text: str) -> T:
-        value = parsed(text)
         _require(check(value) if check else ())
         return value
 
-    async def prepare(text: str) -> None:
-        if before is not None:
-            with suppress(BadAnswer):  # which ``read`` will find, too
-                await before(parsed(text))
-
-    schema = _schema_of(answer)
-    action = await _action(ctx, template, variables, tier, purpose, sample, "json", schema)
-    return await _ask(ctx, action, read, proof, attempts, prepare)
+    action = await _action(ctx, template, variables, tier, purpose, sample, "json", answer)
+    return await _ask(ctx, action, read, proof, attempts)
 
 
 async def ask_code(
@@ -82,14 +70,13 @@ async def ask_code(
     purpose: str,
     check: Callable[[str], Sequence[str]],
     proof: Callable[[str], Awaitable[Sequence[str]]] | None = None,
-    before: Callable[[str], Awaitable[None]] | None = None,
     attempts: int = 3,
     sample: int = 0,
 ) -> str:
     """Python source from a model: the only fenced ``python`` block of its answer, syntactically valid, ending in a
     newline.
 
-    ``check``, ``proof``, ``before`` and errors as in ``ask_json``.
+    ``check``, ``proof`` and errors as in ``ask_json``.
     """
 
     def read(text: str) -> str:
@@ -97,22 +84,15 @@ async def ask_code(
         _require(check(code))
         return code
 
-    async def prepare(text: str) -> None:
-        with suppress(BadAnswer):  # which ``read`` will find, too
-            await (before or _nothing)(python_code(text))
-
     action = await _action(ctx, template, variables, tier, purpose, sample, "python", None)
-    return await _ask(ctx, action, read, proof, attempts, prepare)
-
-
-async def _nothing(text: str) -> None:
-    """What has to be done before an answer is checked, if nothing has."""
+    return await _ask(ctx, action, read, proof, attempts)
 
 
 @lru_cache(maxsize=64)
-def _schema_of(answer: type[BaseModel]) -> Mapping[str, Any]:
+def _schema_of(answer: type[BaseModel]) -> tuple[Mapping[str, Any], str]:
+    """The schema, and how it is shown."""
     schema: Mapping[str, Any] = tidy_schema(answer.model_json_schema())
-    return schema
+    return schema, json.dumps(schema, indent=1, sort_keys=True, ensure_ascii=False)
 
 
 def tidy_schema(schema: Any, *, of_names: bool = False) -> Any:
@@ -153,13 +133,15 @@ async def _action(
     purpose: str,
     sample: int,
     expects: Literal["json", "python"],
-    schema: Mapping[str, Any] | None,
+    answer: type[BaseModel] | None,
 ) -> AskModel:
     settings = await ctx.setting("llm", LLMSettings)
     prompt = await render(ctx.resource, template, variables)
     form = (await ctx.resource("zerorepo_llm", _ANSWER_FORM[expects])).decode("utf-8").strip()
-    if schema is not None:
-        form += "\n" + json.dumps(schema, indent=1, sort_keys=True, ensure_ascii=False)
+    schema = None
+    if answer is not None:
+        schema, shown = _schema_of(answer)
+        form += f"\n{shown}"
     action = AskModel(
         model=model_of(settings, tier, ctx.rule),
         messages=_messages(prompt, form),
@@ -194,7 +176,6 @@ async def _ask(
     read: Callable[[str], R],
     proof: Callable[[R], Awaitable[Sequence[str]]] | None,
     attempts: int,
-    prepare: Callable[[str], Awaitable[None]] = _nothing,
 ) -> R:
     problems: list[str] = []
     current = action
@@ -205,7 +186,6 @@ async def _ask(
                 raise BadAnswer(
                     [f"It was cut off after {current.max_tokens:,} tokens, before its end. Answer more briefly."]
                 )
-            await prepare(answer.text)
             # Not in a thread: checks parse, and two parsers at once end in a SystemError of CPython 3.11 ("AST constructor
             # recursion depth mismatch").
             value = read(answer.text)

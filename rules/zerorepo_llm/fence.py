@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from zerorepo.errors import InternalError, UsageError
 
@@ -55,6 +56,8 @@ def fence(text: str, name: str, *, limit: int = MAX_DATA_CHARS, clean: bool = Fa
     return Fenced(f'<data-{nonce} name="{name}">\n{body}\n</data-{nonce}>')
 
 
+# The same data stands in many prompts: of all nodes, of all samples of a vote, of all rounds of a repair.
+@lru_cache(maxsize=256)
 def nonce_of(text: str) -> str:
     """16 hex digits that do not occur in ``text`` and depend on nothing else."""
     round_ = 0
@@ -87,6 +90,7 @@ def checked(text: str, name: str, limit: int, *, where: str | None = None) -> st
     return text
 
 
+@lru_cache(maxsize=256)
 def unseen_in(text: str) -> tuple[str, int] | None:
     """What ``text`` has that a reader cannot see, and its index: a control character, or hidden text. None: nothing."""
     if found := _FORBIDDEN.search(text):

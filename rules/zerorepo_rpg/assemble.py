@@ -14,7 +14,7 @@ from zerorepo_rpg.import_cycles import break_cycles
 from zerorepo_rpg.interface_checks import snake
 from zerorepo_rpg.merge import Part, docstring_literal, loaded_modules, merge_file
 from zerorepo_rpg.plan_model import NodeInterface, Plan, module_of
-from zerorepo_rpg.python_source import LINE_LENGTH, format_files, format_files_apart
+from zerorepo_rpg.python_source import LINE_LENGTH, format_files
 
 
 def package_files(plan: Plan, bodies: Mapping[str, str], *, description: str = "") -> dict[str, str]:
@@ -63,15 +63,6 @@ def closure_files(
     """
     files, inits = _closure(plan, bodies, wanted)
     made = format_files(files, (plan.package_name,)) if formatted else files
-    return dict(sorted({**made, **inits}.items()))
-
-
-async def closure_files_apart(
-    plan: Plan, bodies: Mapping[str, str], wanted: Collection[str], *, formatted: bool = True
-) -> dict[str, str]:
-    """``closure_files``, with others at work while they are formatted."""
-    files, inits = _closure(plan, bodies, wanted)
-    made = await format_files_apart(files, (plan.package_name,)) if formatted else files
     return dict(sorted({**made, **inits}.items()))
 
 
@@ -195,4 +186,4 @@ def imports_work(files: Mapping[str, str], root: str) -> bool:
     return True
 
 
-__all__ = ["closure_files", "closure_files_apart", "imports_work", "package_files", "test_files", "test_path"]
+__all__ = ["closure_files", "imports_work", "package_files", "test_files", "test_path"]

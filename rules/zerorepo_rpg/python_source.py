@@ -6,7 +6,6 @@ Runs the ``ruff`` that comes with this installation, isolated from any configura
 from __future__ import annotations
 
 import ast
-import asyncio
 import json
 import logging
 import os
@@ -139,41 +138,19 @@ def format_files(files: Mapping[str, str], first_party: Sequence[str] = ()) -> d
 
     ``first_party`` are the top-level packages whose imports come last. ValueError when a file is not Python.
     """
-    layout = _Layout(files, first_party)
-    return layout.with_(_format(layout.new) if layout.new else ())
-
-
-async def format_files_apart(files: Mapping[str, str], first_party: Sequence[str] = ()) -> dict[str, str]:
-    """``format_files``, with others at work while ruff is."""
-    layout = _Layout(files, first_party)
-    # The thread only waits: parsing, which two threads may not do at once in CPython 3.11, is done.
-    return layout.with_(await asyncio.to_thread(_format, layout.new) if layout.new else ())
-
-
-class _Layout:
-    """Files on their way to being formatted: what is known of them, and what is ``new``. ValueError when one is not Python."""
-
-    def __init__(self, files: Mapping[str, str], first_party: Sequence[str]) -> None:
-        self._files = files
-        self._given = {
-            path: _File(Path(path).name, text, tuple(first_party))
-            for path, text in files.items()
-            if path.endswith(".py")
-        }
-        self._done = {file: _formatted[file] for file in self._given.values() if file in _formatted}
-        places = {file: path for path, file in self._given.items() if file not in self._done}
-        for file, path in places.items():
-            _parsed(file.text, path)
-        self.new = list(places)
-
-    def with_(self, texts: Sequence[str]) -> dict[str, str]:
-        """All files, those that were new as ``texts``."""
-        made = dict(zip(self.new, texts, strict=True))
-        _formatted.update(made)
-        for file in list(_formatted)[: max(0, len(_formatted) - _REMEMBERED)]:
-            del _formatted[file]
-        done = {**self._done, **made}
-        return {path: done[self._given[path]] if path in self._given else text for path, text in self._files.items()}
+    given = {
+        path: _File(Path(path).name, text, tuple(first_party)) for path, text in files.items() if path.endswith(".py")
+    }
+    done = {file: _formatted[file] for file in given.values() if file in _formatted}
+    new = {file: path for path, file in given.items() if file not in done}
+    for file, path in new.items():
+        _parsed(file.text, path)
+    made = dict(zip(new, _format(list(new)), strict=True)) if new else {}
+    _formatted.update(made)
+    for file in list(_formatted)[: max(0, len(_formatted) - _REMEMBERED)]:
+        del _formatted[file]
+    done |= made
+    return {path: done[given[path]] if path in given else text for path, text in files.items()}
 
 
 def _format(files: Sequence[_File]) -> list[str]:
@@ -218,11 +195,6 @@ def undefined_names(source: str, *, deferred: bool = False) -> list[str]:
     return list(_undefined_names(source, deferred))
 
 
-async def look_for_names(source: str, *, deferred: bool = False) -> None:
-    """Find out what ``undefined_names`` will say of it, with others at work meanwhile."""
-    await asyncio.to_thread(_undefined_names, source, deferred)
-
-
 @lru_cache(_REMEMBERED)
 def _undefined_names(source: str, deferred: bool) -> tuple[str, ...]:
     added = "from __future__ import annotations\n" if deferred and "__future__" not in source else ""
@@ -252,9 +224,7 @@ def _parsed(source: str, path: str) -> ast.Module:
 __all__ = [
     "LINE_LENGTH",
     "format_files",
-    "format_files_apart",
     "format_python",
-    "look_for_names",
     "parse",
     "undefined_names",
 ]

@@ -64,6 +64,7 @@ class RunTests(Action):
     mnemonic: ClassVar[str] = "RunTests"
     key_version: ClassVar[int] = 2
     result: ClassVar[type[ActionResult]] = TestRun
+    pool: ClassVar[str] = "processor"
 
     files: Mapping[str, Digest]
     """Path in the work folder to content."""

@@ -6,9 +6,12 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given as given_
+from hypothesis import strategies as st
 
 from zerorepo.errors import ActionFailed, BudgetRefused, CycleError, ExitCode, InternalError, TransientFailure
 from zerorepo.events import Event
+from zerorepo.heights import heights
 from zerorepo.scheduler import BuildStopped, DependencyFailed, Job, Scheduler
 from zerorepo.testing import RuleRunner
 
@@ -185,6 +188,133 @@ def test_a_stopping_scheduler_gives_no_slots() -> None:
                     pass
 
     asyncio.run(main())
+
+
+def given(pool: dict[str, int], height: dict[str, int]) -> Scheduler[str]:
+    return Scheduler(
+        lambda job: asyncio.sleep(0, "x"), keep_going=False, pools=pool, height=lambda key: height.get(str(key), 0)
+    )
+
+
+def test_a_place_goes_to_whoever_has_the_longest_chain_behind_it() -> None:
+    async def main() -> list[str]:
+        scheduler = given({"cpu": 2}, {"low": 1, "high": 3, "higher": 7})
+        order: list[str] = []
+
+        async def hold(key: str) -> None:
+            async with scheduler.slot("cpu", key):
+                order.append(key)
+                await asyncio.sleep(0.01)
+
+        # The first two find a place; of the others the higher go first, equals in the order in which they came.
+        await asyncio.gather(*map(hold, ["first", "second", "low", "none", "high", "none too", "higher", "low"]))
+        return order
+
+    assert asyncio.run(main()) == ["first", "second", "higher", "high", "low", "low", "none", "none too"]
+
+
+def test_who_is_cancelled_while_waiting_takes_no_place_with_it() -> None:
+    async def main() -> None:
+        scheduler = given({"cpu": 1}, {"b": 1})
+        order: list[str] = []
+
+        async def hold(key: str) -> None:
+            async with scheduler.slot("cpu", key):
+                order.append(key)
+
+        async with scheduler.slot("cpu", "holder"):
+            waiting = {key: asyncio.create_task(hold(key)) for key in "abc"}
+            await asyncio.sleep(0)
+            waiting["a"].cancel()
+        # The place is b's by now, who has not heard of it yet.
+        waiting["b"].cancel()
+        await asyncio.gather(*waiting.values(), return_exceptions=True)
+        assert order == ["c"]
+        async with asyncio.timeout(5), scheduler.slot("cpu"):
+            pass
+
+    asyncio.run(main())
+
+
+def test_a_place_that_comes_when_all_is_stopping_is_given_back() -> None:
+    async def main() -> None:
+        scheduler = given({"cpu": 1}, {})
+
+        async def hold() -> None:
+            async with scheduler.slot("cpu"):
+                raise AssertionError
+
+        async with scheduler.slot("cpu"):
+            waiting = asyncio.gather(*(hold() for _ in range(3)), return_exceptions=True)
+            await asyncio.sleep(0)
+            scheduler.stopping = True
+        assert {type(each) for each in await waiting} == {BuildStopped}
+        scheduler.stopping = False
+        async with asyncio.timeout(5), scheduler.slot("cpu"):
+            pass
+
+    asyncio.run(main())
+
+
+def test_one_goes_on_at_a_time_and_what_many_wait_for_before_the_rest() -> None:
+    async def main() -> list[str]:
+        scheduler = given({}, {"deep": 5, "deeper": 6})
+        order: list[str] = []
+        turns = 0
+
+        async def go_on(key: str) -> None:
+            await scheduler.turn(key)
+            order.append(f"{key} {turns}")
+
+        async def count() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        counting = asyncio.create_task(count())
+        await asyncio.gather(*map(go_on, ["a", "b", "deep", "c", "deeper"]))
+        counting.cancel()
+        assert len({each.rpartition(" ")[2] for each in order}) == len(order)
+        return [each.partition(" ")[0] for each in order]
+
+    assert asyncio.run(main()) == ["a", "deeper", "deep", "b", "c"]
+
+
+def test_a_chain_that_an_expansion_declares_does_not_wait_for_what_nobody_waits_for(
+    toys: Callable[..., RuleRunner],
+) -> None:
+    """However late it was declared: the build ends when the chain does, and the others fit in meanwhile."""
+    wide = "".join(f"w{n} w{n}\n" for n in range(40))
+    chain = "c0 c0\n" + "".join(f"c{n} //gen:c{n - 1} c{n}\n" for n in range(1, 8))
+    files: dict[str, str | bytes] = {"plan.txt": wide + chain}
+    files |= {name: name for name in [*(f"w{n}" for n in range(40)), *(f"c{n}" for n in range(8))]}
+    runner = toys('[[target]]\nname = "plan"\nrule = "expand"\nplan = "plan.txt"\n', files)
+    run = runner.build_ok(jobs=1)
+    done = [label for mnemonic, label in run.actions if mnemonic == "Cat"]
+    assert len(done) == 48
+    assert done.index("//gen:c6") < 10  # nothing waits for the last one
+
+
+def test_heights_are_those_of_the_longest_chain() -> None:
+    assert heights({"a": ["b", "c"], "b": ["c", "b"], "d": ["unknown"]}) == {
+        "a": 0,
+        "b": 1,
+        "c": 2,
+        "d": 0,
+        "unknown": 1,
+    }
+    # In a circle nobody is first, and nothing is lost.
+    assert heights({"a": ["b"], "b": ["c"], "c": ["b", "d"], "d": []})["a"] == 0
+
+
+@given_(st.lists(st.lists(st.integers(0, 30), max_size=5), max_size=30))
+def test_heights_of_any_graph_without_circles(found: list[list[int]]) -> None:
+    needs = {key: [each for each in some if each > key] for key, some in enumerate(found)}
+    high = heights(needs)
+    for key in high:
+        above = [high[other] for other, some in needs.items() if key in some]
+        assert high[key] == max([-1, *above]) + 1
 
 
 def test_cancelling_ends_every_job() -> None:

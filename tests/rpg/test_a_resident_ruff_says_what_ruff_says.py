@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
 import signal
 import subprocess
@@ -265,21 +263,3 @@ def test_what_ruff_itself_cannot_read_is_left_to_the_one_that_says_why(anew: _Re
     with pytest.raises(Gone, match="cannot read"):
         server.formatted("a.py", "def (\n")
     assert not server.usable
-
-
-def test_the_loop_does_not_wait_for_it(anew: _Residents) -> None:
-    async def both() -> int:
-        seen = 0
-
-        async def count() -> None:
-            nonlocal seen
-            while True:
-                seen += 1
-                await asyncio.sleep(0)
-
-        counting = asyncio.create_task(count())
-        await python_source.look_for_names(json.dumps({"a": 1}))
-        counting.cancel()
-        return seen
-
-    assert asyncio.run(both()) > 1

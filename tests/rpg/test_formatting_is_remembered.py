@@ -1,14 +1,13 @@
-"""Formatting through ruff: alone, in company, apart from the loop, remembered: always the same bytes."""
+"""Formatting through ruff: alone, in company, remembered: always the same bytes."""
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
 from zerorepo_rpg import python_source
-from zerorepo_rpg.python_source import _NAMES, format_files, format_files_apart, look_for_names, undefined_names
+from zerorepo_rpg.python_source import _NAMES, format_files, undefined_names
 
 FILES = {
     "a/core.py": "import os, attr\nfrom tiny.x import y\nimport json\ndef f( a ):\n  return   json.dumps(y, attr, a)\n",
@@ -48,7 +47,7 @@ def test_folders_where_it_runs_do_not_matter(tmp_path: Path, monkeypatch: pytest
     assert format_files(one, ("tiny",)) == elsewhere
 
 
-def test_a_file_is_formatted_alike_alone_in_company_and_apart(runs: list[str]) -> None:
+def test_a_file_is_formatted_alike_alone_and_in_company(runs: list[str]) -> None:
     together = format_files(FILES, ("tiny",))
     assert runs == ["layout"] * 4
     assert "import os" not in together["a/core.py"] and "from tiny.x import y" in together["c/__init__.py"]
@@ -56,8 +55,6 @@ def test_a_file_is_formatted_alike_alone_in_company_and_apart(runs: list[str]) -
     for path, text in FILES.items():
         python_source._formatted.clear()
         assert format_files({path: text}, ("tiny",)) == {path: together[path]}
-    python_source._formatted.clear()
-    assert asyncio.run(format_files_apart(FILES, ("tiny",))) == together
 
 
 def test_what_was_formatted_is_not_formatted_again_unless_something_that_matters_differs(runs: list[str]) -> None:
@@ -80,14 +77,13 @@ def test_more_than_is_remembered_is_formatted_all_the_same(monkeypatch: pytest.M
 
 
 def test_source_that_is_not_python_is_named_also_beside_good_one() -> None:
-    for work in (format_files, lambda files: asyncio.run(format_files_apart(files))):
-        with pytest.raises(ValueError, match=r"bad\.py is not Python: line 1"):
-            work({"good.py": "x = 1\n", "bad.py": "def (\n"})
+    with pytest.raises(ValueError, match=r"bad\.py is not Python: line 1"):
+        format_files({"good.py": "x = 1\n", "bad.py": "def (\n"})
 
 
-def test_names_that_were_looked_for_ahead_need_no_second_look(runs: list[str]) -> None:
+def test_names_that_were_looked_for_need_no_second_look(runs: list[str]) -> None:
     source = "def f() -> Missing:\n    return gone\n"
-    asyncio.run(look_for_names(source, deferred=True))
+    undefined_names(source, deferred=True)
     runs.clear()
     assert undefined_names(source, deferred=True) == [
         "line 1: Undefined name `Missing`",

@@ -153,7 +153,7 @@ class LocalExecutor:
             raise WouldRun(action, key)
         try:
             while True:
-                async with self._scheduler.slot(type(action).pool):
+                async with self._scheduler.slot(type(action).pool, label):
                     if not durable or self._claims.take(_claim(key)):
                         return await self._run_here(action, encoded, context, unit)
                 # Somebody else is running it; the slot is for others while we wait.

@@ -17,7 +17,6 @@ from zerorepo_rpg.consensus import unsteady
 from zerorepo_rpg.gate import check_tests
 from zerorepo_rpg.plan_model import NodeInterface
 from zerorepo_rpg.providers import Node, NodeCode, NodeSpec, NodeTests
-from zerorepo_rpg.python_source import look_for_names
 from zerorepo_rpg.rules.asking import template
 from zerorepo_rpg.rules.by_hand import TESTS
 from zerorepo_rpg.rules.module_plan import show_node
@@ -114,7 +113,6 @@ async def node_tests(ctx: RuleContext[TestsAttrs]) -> NodeTests:
         tier="strong",
         purpose=f"write the tests of {told.interface.name}",
         check=lambda code: check_tests(code, told.interface),
-        before=look_for_names,
         proof=proof,
     )
     return NodeTests(source=source, hollow=hollow[source])

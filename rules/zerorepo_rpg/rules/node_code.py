@@ -19,7 +19,6 @@ from zerorepo_rpg.gate import check_code
 from zerorepo_rpg.plan_model import NodeInterface
 from zerorepo_rpg.providers import Attribution, Cause, NodeCode, NodeSpec, NodeTests, Why
 from zerorepo_rpg.python_names import imports_of
-from zerorepo_rpg.python_source import look_for_names
 from zerorepo_rpg.rules.asking import template
 from zerorepo_rpg.rules.attribution import attribute
 from zerorepo_rpg.rules.by_hand import check_adopted_code, code_adopt, code_file, text_of
@@ -144,7 +143,6 @@ async def _first_code(ctx: RuleContext[CodeAttrs], told: NodeSpec, variables: di
         purpose=f"write {told.interface.name}",
         check=lambda code: check_code(code, told.interface, ctx.attrs.dependencies, ctx.attrs.permissions),
         proof=lambda code: type_problems(ctx, code),
-        before=lambda code: look_for_names(code, deferred=True),
     )
 
 

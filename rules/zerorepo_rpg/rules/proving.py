@@ -14,7 +14,7 @@ from zerorepo.label import Label
 from zerorepo.rule import Attrs, RuleContext
 from zerorepo.target import Outcome, TestReport
 from zerorepo_rpg.amending import amended_one
-from zerorepo_rpg.assemble import closure_files, closure_files_apart, test_path
+from zerorepo_rpg.assemble import closure_files, test_path
 from zerorepo_rpg.consensus import FEWEST, MOST, agree, combined
 from zerorepo_rpg.plan_model import FeatureSet, FileLayout, FilePlan, ModuleInterfaces, ModuleSet, NodeInterface, Plan
 from zerorepo_rpg.providers import NodeCode
@@ -91,7 +91,7 @@ async def _run_tests(
     formatted: bool = True,
 ) -> RunTests:
     plan = closure_plan(ctx.attrs.package, [*used, interface])
-    files = await closure_files_apart(plan, bodies, set(bodies), formatted=formatted)
+    files = closure_files(plan, bodies, set(bodies), formatted=formatted)
     path = test_path(interface)
     return RunTests(
         files={name: ctx.write(text.encode()) for name, text in sorted({**files, path: tests}.items())},

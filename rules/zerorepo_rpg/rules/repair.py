@@ -6,7 +6,6 @@ Knows nothing of why it is mended, or of how often.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from zerorepo.errors import TargetFailed
@@ -17,7 +16,6 @@ from zerorepo_rpg.edits import Repair, apply_edits
 from zerorepo_rpg.gate import asserted, asserts_less, check_code, check_tests
 from zerorepo_rpg.interface_checks import check_interface
 from zerorepo_rpg.plan_model import NodeInterface
-from zerorepo_rpg.python_source import look_for_names
 from zerorepo_rpg.rules.asking import template
 from zerorepo_rpg.rules.proving import covered, pass_without_code, plan_problems, type_problems
 from zerorepo_rpg.validate import messages
@@ -44,7 +42,7 @@ async def mend_code(
     async def proof(answer: Repair) -> Sequence[str]:
         return await type_problems(ctx, apply_edits(source, answer.edits))
 
-    return await _mend(ctx, "repair_code.md", seen, source, purpose, check, proof, deferred=True)
+    return await _mend(ctx, "repair_code.md", seen, source, purpose, check, proof)
 
 
 async def mend_tests(
@@ -67,7 +65,7 @@ async def mend_tests(
             ]
         return _covers_less(await covered(ctx, source, tests), await covered(ctx, source, mended))
 
-    return await _mend(ctx, "repair_tests.md", seen, tests, purpose, check, proof, deferred=False)
+    return await _mend(ctx, "repair_tests.md", seen, tests, purpose, check, proof)
 
 
 async def _mend(
@@ -78,15 +76,7 @@ async def _mend(
     purpose: str,
     check: Callable[[str], Sequence[str]],
     proof: Callable[[Repair], Any],
-    *,
-    deferred: bool,
 ) -> str | None:
-    """``deferred``: see ``look_for_names``."""
-
-    async def before(answer: Repair) -> None:
-        with suppress(ValueError):  # which ``problems`` will tell
-            await look_for_names(apply_edits(old, answer.edits), deferred=deferred)
-
     def problems(answer: Repair) -> Sequence[str]:
         try:
             new = apply_edits(old, answer.edits)
@@ -97,7 +87,7 @@ async def _mend(
     try:
         answer = await ask_json(
             ctx, template(prompt), seen, Repair,
-            tier="strong", purpose=purpose, check=problems, proof=proof, before=before,
+            tier="strong", purpose=purpose, check=problems, proof=proof,
         )  # fmt: skip
     except TargetFailed:
         return None

@@ -24,6 +24,7 @@ class CheckTypes(Action):
 
     mnemonic: ClassVar[str] = "CheckTypes"
     result: ClassVar[type[ActionResult]] = TypeProblems
+    pool: ClassVar[str] = "processor"
 
     files: Mapping[str, str]
     package: str
