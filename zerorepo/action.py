@@ -98,7 +98,8 @@ class Action(Value):
     """Base of actions. Subclasses declare fields, ``mnemonic``, ``result`` and ``execute``.
 
     ``pool`` names the limit an execution counts against: ``cpu`` is ``--jobs``, ``processor`` (for what keeps a processor busy
-    all the time) little more than there are processors; others have the limits of ``[build] pools``, or none. ``key_version`` is raised when ``execute`` starts to mean something else.
+    all the time) little more than there are processors; others have the limits of ``[build] pools``, or none. ``key_version``
+    is raised when ``execute`` starts to mean something else.
     """
 
     mnemonic: ClassVar[str]
