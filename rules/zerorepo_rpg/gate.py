@@ -235,7 +235,9 @@ def check_tests(source: str, interface: NodeInterface, module_path: str = "") ->
     }
     for test in tests:
         if test.name not in asserting and not _calls_one_of(test, asserting):
-            found.append(f"line {test.lineno}: `{test.name}` asserts nothing; use `assert` or `pytest.raises`")
+            found.append(
+                f"line {test.lineno}: `{test.name}` asserts nothing; use `assert`, or `pytest.raises` with the error that is meant"
+            )
         if isinstance(test, ast.AsyncFunctionDef):
             found.append(f"line {test.lineno}: `{test.name}` is async; make it plain and call `asyncio.run`")
     names = [test.name for test in tests]

@@ -298,7 +298,12 @@ TESTS = "import pytest\nfrom p.m.x import f\n\ndef test_one() -> None:\n    asse
 def test_good_tests_pass_the_gate() -> None:
     more = "def _check(x: int) -> None:\n    assert f(x)\n\n@pytest.mark.parametrize('x', [1, 2])\ndef test_two(x: int) -> None:\n    _check(x)\n"
     raises = "class TestErrors:\n    def test_three(self) -> None:\n        with pytest.raises(TypeError):\n            f()\n"
-    assert check_tests(TESTS + more + raises, function("def f(a: int) -> int")) == []
+    seen = (
+        "def test_four() -> None:\n    with pytest.raises(Exception, match='too small'):\n        f(-1)\n\n"
+        "def test_five() -> None:\n    with pytest.raises(Exception) as found:\n        f(-1)\n"
+        "    assert 'small' in str(found.value)\n"
+    )
+    assert check_tests(TESTS + more + raises + seen, function("def f(a: int) -> int")) == []
 
 
 @pytest.mark.parametrize(
@@ -341,6 +346,9 @@ def test_good_tests_pass_the_gate() -> None:
                 "    if False:\n        assert x == 1\n",
                 "    for _ in []:\n        assert x == 1\n",
                 "    return\n    assert x == 1\n",
+                "    with pytest.raises(Exception):\n        f(-1)\n",
+                "    with pytest.raises(BaseException) as found:\n        f(-1)\n",
+                "    pytest.raises(builtins.Exception, f, -1)\n",
             )
         ),
         ("from p.m.x import f\ndef test_a() -> None:\n    assert 'a'.upper() == 'A'\n", "never uses it"),

@@ -86,7 +86,7 @@ class TestsAttrs(AskingAttrs, SkeletonAttrs):
     __test__ = False
 
 
-@rule("node_tests", attrs=TestsAttrs, provides=[NodeTests], version=3, adopt=TESTS)
+@rule("node_tests", attrs=TestsAttrs, provides=[NodeTests], version=4, adopt=TESTS)
 async def node_tests(ctx: RuleContext[TestsAttrs]) -> NodeTests:
     """Ask for the tests of a node, before its code exists; they must fail without it."""
     told, variables = await prompt_variables(ctx)

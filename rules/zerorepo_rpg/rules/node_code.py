@@ -90,7 +90,7 @@ class _Work:
         return self.ended(passed=False, why=why, failure=output_of(run), **more)
 
 
-@rule("node_code", attrs=CodeAttrs, provides=[NodeCode], version=3, adopt=code_adopt(adopted_code))
+@rule("node_code", attrs=CodeAttrs, provides=[NodeCode], version=4, adopt=code_adopt(adopted_code))
 async def node_code(ctx: RuleContext[CodeAttrs]) -> NodeCode:
     """Write the code of a node and mend it until its tests pass, or the bound is reached: then it is handed on as failed."""
     told, variables = await prompt_variables(ctx)

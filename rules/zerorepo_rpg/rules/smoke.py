@@ -37,7 +37,7 @@ class SmokeTestAttrs(SmokeAttrs):
     tests: Label
 
 
-@rule("smoke_tests", attrs=SmokeAttrs, provides=[StagedTests])
+@rule("smoke_tests", version=2, attrs=SmokeAttrs, provides=[StagedTests])
 async def smoke_tests(ctx: RuleContext[SmokeAttrs]) -> StagedTests:
     """Ask for tests that use the finished package from end to end, and see that they fail while there is no code."""
     spec = await ctx.provider(ctx.attrs.spec, RepositorySpec)
@@ -61,7 +61,7 @@ async def smoke_tests(ctx: RuleContext[SmokeAttrs]) -> StagedTests:
     )
 
 
-@rule("smoke_test", version=2, attrs=SmokeTestAttrs, provides=[ProvenTests, TestReport], test=True)
+@rule("smoke_test", version=3, attrs=SmokeTestAttrs, provides=[ProvenTests, TestReport], test=True)
 async def smoke_test(ctx: RuleContext[SmokeTestAttrs]) -> list[Provider]:
     """The verdict on the whole package as its users will import it."""
     spec = await ctx.provider(ctx.attrs.spec, RepositorySpec)

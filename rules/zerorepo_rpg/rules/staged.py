@@ -72,7 +72,7 @@ class IntegrationTestAttrs(IntegrationAttrs):
     closure_code: tuple[Label, ...]
 
 
-@rule("integration_tests", attrs=IntegrationAttrs, provides=[StagedTests])
+@rule("integration_tests", version=2, attrs=IntegrationAttrs, provides=[StagedTests])
 async def integration_tests(ctx: RuleContext[IntegrationAttrs]) -> StagedTests:
     """Ask for the tests of a data flow or of a module, and see that they fail while there is no code."""
     attrs = ctx.attrs
@@ -99,7 +99,7 @@ async def integration_tests(ctx: RuleContext[IntegrationAttrs]) -> StagedTests:
     )
 
 
-@rule("integration_test", attrs=IntegrationTestAttrs, provides=[ProvenTests, TestReport], test=True)
+@rule("integration_test", version=2, attrs=IntegrationTestAttrs, provides=[ProvenTests, TestReport], test=True)
 async def integration_test(ctx: RuleContext[IntegrationTestAttrs]) -> list[Provider]:
     """The verdict on a data flow or a module, by its tests and the present code of everything that they use."""
     attrs = ctx.attrs
