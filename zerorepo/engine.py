@@ -76,6 +76,7 @@ class Engine:
             self._work,
             keep_going=self.options.keep_going or self.options.dry_run,
             pools={"processor": min(jobs, len(os.sched_getaffinity(0)) + _AHEAD), **workspace.build.pools, "cpu": jobs},
+            within={"processor": "cpu"},
             at_hand=self._is_at_hand,
             height=self._height,
         )
@@ -342,9 +343,9 @@ class Engine:
         if self.scheduler.stopping:
             raise BuildStopped
         reasons = decision.reasons()
+        await self.scheduler.turn(target.label)
         transition(self.events, unit, State.RUNNING, reasons=reasons)
         previous = known.last.outputs if known.last else []
-        await self.scheduler.turn(target.label)
         trace, actions = await self._run_rule(target, job, lambda trace: self._effects.finish(target, trace, previous))
         self.traces.put(known.identity, trace, known.traces)
         self._remember(target, known, trace, actions, reasons)

@@ -57,6 +57,7 @@ class Scheduler(Generic[ValueT]):
 
     ``at_hand`` may know the value of a key, and of others, without any work: it enters them with ``enter`` and says whether it did.
     ``height`` is how long a chain of others waits for a key, as far as that is known: it is asked for where several want one place.
+    A place of a pool that is ``within`` another one takes a place of that, too.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Scheduler(Generic[ValueT]):
         pools: Mapping[str, int],
         at_hand: Callable[[object], bool] = lambda key: False,
         height: Callable[[object], int] = lambda key: 0,
+        within: Mapping[str, str] | None = None,
     ) -> None:
         self._work = work
         self._at_hand = at_hand
@@ -74,6 +76,7 @@ class Scheduler(Generic[ValueT]):
         self._keep_going = keep_going
         self._height = height
         self._pools = {name: _Pool(size) for name, size in pools.items()}
+        self._within = dict(within or {})
         self._turns = _Pool(1)
         self.stopping = False
         self._at_work = 0
@@ -185,15 +188,18 @@ class Scheduler(Generic[ValueT]):
 
         Of those who wait, whoever has the longest chain of others behind it is next. BuildStopped when the build is stopping.
         """
-        return _Slot(self, self._pools.get(pool), key)
+        names = [name for name in (pool, self._within.get(pool)) if name in self._pools]
+        return _Slot(self, [self._pools[name] for name in names if name is not None], key)
 
     async def turn(self, key: object) -> None:
-        """Wait until it is the turn of ``key`` to go on: what many wait for goes first when much has come to its end at once.
+        """Wait until it is the turn of ``key`` to go on: what many wait for goes first when much is to go on at once.
 
-        One goes on in each turn of the event loop, so whoever went on may come again before those that nobody waits for.
+        One goes on in each turn of the event loop. BuildStopped when the build is stopping by then.
         """
         await self._turns.acquire(lambda: self._height(key))
         asyncio.get_running_loop().call_soon(self._turns.release)
+        if self.stopping:
+            raise BuildStopped
 
     def job(self, key: object) -> Job[ValueT] | None:
         """The job of a key, if it was demanded."""
@@ -249,25 +255,33 @@ class _Pool:
 class _Slot:
     """One place of a pool, for as long as the block lasts."""
 
-    __slots__ = ("_key", "_pool", "_scheduler")
+    __slots__ = ("_held", "_key", "_pools", "_scheduler")
 
-    def __init__(self, scheduler: Scheduler[Any], pool: _Pool | None, key: object) -> None:
+    def __init__(self, scheduler: Scheduler[Any], pools: list[_Pool], key: object) -> None:
         self._scheduler = scheduler
-        self._pool = pool
+        self._pools = pools
         self._key = key
+        self._held: list[_Pool] = []
 
     async def __aenter__(self) -> None:
-        if self._scheduler.stopping:
-            raise BuildStopped
-        if self._pool is not None:
-            await self._pool.acquire(lambda: self._scheduler._height(self._key))
+        try:
+            for pool in self._pools:
+                if self._scheduler.stopping:
+                    raise BuildStopped
+                await pool.acquire(lambda: self._scheduler._height(self._key))
+                self._held.append(pool)
             if self._scheduler.stopping:
-                self._pool.release()
                 raise BuildStopped
+        except BaseException:
+            self._release()
+            raise
 
     async def __aexit__(self, *exc: object) -> None:
-        if self._pool is not None:
-            self._pool.release()
+        self._release()
+
+    def _release(self) -> None:
+        while self._held:
+            self._held.pop().release()
 
 
 async def _end_of(job: Job[Any]) -> None:

@@ -115,7 +115,8 @@ class TargetTable:
         self._packages: list[str] | None = None
         self._expanded: dict[str, dict[Label, Target]] = {}
         self._expanding: Sequence[Label] | None = None
-        self._heights: dict[Label, int] | None = None
+        self._heights: dict[Label, int] = {}
+        self._looked_at = self._declared_by_expansions = 0
         self.broken: dict[str, UsageError] = {}
         """Packages whose build file is wrong, for a table that is told to ``tolerate`` them: they declare nothing."""
 
@@ -192,12 +193,16 @@ class TargetTable:
         for label, target in added.items():
             self._targets[label] = target
             self._expanded.setdefault(label.package, {})[label] = target
-        self._heights = None
+        self._declared_by_expansions += len(added)
         return list(added.values())
 
     def height(self, label: Label) -> int:
-        """How long a chain of targets that expansions declared needs this one, as far as they declare it."""
-        if self._heights is None:
+        """How long a chain of targets that expansions declared needs this one, as far as they declare it.
+
+        Found anew when there is half as much again of them, so that many expansions cost no more than a few.
+        """
+        if self._declared_by_expansions > 1.5 * self._looked_at:
+            self._looked_at = self._declared_by_expansions
             self._heights = heights({target.label: target.labels() for target in self.expanded()})
         return self._heights.get(label, 0)
 

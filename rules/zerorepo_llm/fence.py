@@ -57,7 +57,7 @@ def fence(text: str, name: str, *, limit: int = MAX_DATA_CHARS, clean: bool = Fa
 
 
 # The same data stands in many prompts: of all nodes, of all samples of a vote, of all rounds of a repair.
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def nonce_of(text: str) -> str:
     """16 hex digits that do not occur in ``text`` and depend on nothing else."""
     round_ = 0
@@ -90,7 +90,7 @@ def checked(text: str, name: str, limit: int, *, where: str | None = None) -> st
     return text
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def unseen_in(text: str) -> tuple[str, int] | None:
     """What ``text`` has that a reader cannot see, and its index: a control character, or hidden text. None: nothing."""
     if found := _FORBIDDEN.search(text):

@@ -149,8 +149,20 @@ def _is_assertion(node: ast.AST) -> bool:
 def _any_error_will_do(call: ast.AST) -> bool:
     """``pytest.raises(Exception)``: code that is not there yet raises one, too."""
     assert isinstance(call, ast.Call)
-    looked_at = any(keyword.arg in ("match", "check") for keyword in call.keywords)
-    return bool(call.args) and _last_name(call.args[0]) in ("Exception", "BaseException") and not looked_at
+    given = {keyword.arg: keyword.value for keyword in call.keywords}
+    match = given.get("match")
+    says_nothing = isinstance(match, ast.Constant) and match.value in (None, "", ".*")
+    if "check" in given or (match is not None and not says_nothing):
+        return False
+    expected = call.args[0] if call.args else given.get("expected_exception")
+    kinds = expected.elts if isinstance(expected, ast.Tuple) else [expected]
+    return any(_is_any_error(kind) for kind in kinds)
+
+
+def _is_any_error(kind: ast.expr | None) -> bool:
+    if isinstance(kind, ast.Attribute):
+        return ast.unparse(kind) in ("builtins.Exception", "builtins.BaseException")
+    return isinstance(kind, ast.Name) and kind.id in ("Exception", "BaseException")
 
 
 def _holds_anyhow(test: ast.expr) -> bool:

@@ -48,12 +48,13 @@ class _Residents:
         self._lock = threading.Lock()
         self._started: dict[tuple[tuple[str, ...], tuple[str, ...]], RuffServer] = {}
         self._failures = 0
+        self._refused: set[tuple[tuple[str, ...], tuple[str, ...]]] = set()
 
     def ask(
         self, question: Callable[[RuffServer], _T], select: tuple[str, ...], first_party: tuple[str, ...] = ()
     ) -> _T | None:
         """What the one with these rules answers; None when it cannot, and ruff is to be started for the question."""
-        if self._failures >= _MOST_FAILURES:
+        if self._failures >= _MOST_FAILURES or (select, first_party) in self._refused:
             return None
         try:
             return question(self._with(select, first_party))
@@ -79,7 +80,7 @@ class _Residents:
         # Servers pass over settings that they do not understand, as those before ruff 0.9.8 do with these.
         if not _as_set(server, select, first_party):
             server.close()
-            self._failures = _MOST_FAILURES
+            self._refused.add((select, first_party))
             raise Gone("it has other settings than it was given")
         return server
 
@@ -96,7 +97,7 @@ def _as_set(server: RuffServer, select: tuple[str, ...], first_party: tuple[str,
 
 
 _MOST_RESIDENTS = 4
-_MOST_FAILURES = 20
+_MOST_FAILURES = 5
 _residents = _Residents()
 
 
@@ -174,7 +175,9 @@ def _format(files: Sequence[_File]) -> list[str]:
 
 
 def _formatted_by_resident(file: _File) -> str | None:
-    text = _residents.ask(lambda server: server.formatted(file.name, file.text), _UNUSED_AND_UNSORTED, file.first_party)
+    # Of all names only that of a package's own file means something to ruff.
+    name = file.name if file.name == "__init__.py" else _CODE
+    text = _residents.ask(lambda server: server.formatted(name, file.text), _UNUSED_AND_UNSORTED, file.first_party)
     # It keeps the ends of lines of elsewhere, which reading a file back does not.
     return text if text is None else text.replace("\r\n", "\n").replace("\r", "\n")
 
@@ -203,7 +206,7 @@ def _undefined_names(source: str, deferred: bool) -> tuple[str, ...]:
     if found is None:
         select = ("--select", ",".join(_NAMES), "--output-format", "json", "--stdin-filename", _CODE)
         said = json.loads(_run(["check", *_COMMON, *select, "-"], source=text))
-        found = sorted((item["location"]["row"], item["message"]) for item in said)
+        found = sorted((item["location"]["row"], item["message"].partition("\n")[0]) for item in said)
     return tuple(f"line {line - bool(added)}: {message}" for line, message in found)
 
 

@@ -22,7 +22,7 @@ from typing import Any
 
 # It must not exist: ruff would look for settings in it.
 _ROOT = "file:///nonexistent/zerorepo"
-_LIMIT_S = 20.0
+_LIMIT_S = 10.0
 _PIECE = 1 << 16
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _OPTIONS = {"tabSize": 4, "insertSpaces": True}
@@ -41,6 +41,8 @@ class _Pipes:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0, cwd="/",
             env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "RAYON_NUM_THREADS": "1"},
         )  # fmt: skip
+        assert self._process.stdin is not None
+        os.set_blocking(self._process.stdin.fileno(), False)
         self._read = b""
         self._asked = 0
 
@@ -74,8 +76,10 @@ class _Pipes:
         data = memoryview(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
         pipe = self._process.stdin
         assert pipe is not None
+        until = time.monotonic() + _LIMIT_S
         while data:
-            data = data[pipe.write(data) :]
+            self._wait(pipe.fileno(), select.POLLOUT, until)
+            data = data[pipe.write(data) or 0 :]
 
     def _receive(self, until: float) -> dict[str, Any]:
         while b"\r\n\r\n" not in self._read:
@@ -92,14 +96,17 @@ class _Pipes:
     def _more(self, until: float) -> bytes:
         pipe = self._process.stdout
         assert pipe is not None
-        waiting = select.poll()
-        waiting.register(pipe.fileno(), select.POLLIN)
-        if not waiting.poll(max(0.0, until - time.monotonic()) * 1000):
-            raise OSError(f"no answer in {_LIMIT_S:.0f} s")
+        self._wait(pipe.fileno(), select.POLLIN, until)
         piece = os.read(pipe.fileno(), _PIECE)
         if not piece:
             raise OSError("it has ended")
         return piece
+
+    def _wait(self, descriptor: int, what: int, until: float) -> None:
+        waiting = select.poll()
+        waiting.register(descriptor, what)
+        if not waiting.poll(max(0.0, until - time.monotonic()) * 1000):
+            raise OSError(f"no answer in {_LIMIT_S:.0f} s")
 
 
 class RuffServer:
@@ -149,7 +156,10 @@ class RuffServer:
                 range={"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 0}},
                 context={"diagnostics": [], "only": ["source.fixAll.ruff"]},
             )
-            edits = [edit for each in answer for edit in each["edit"]["changes"].get(document["uri"], ())]
+            changes = {uri: edits for each in answer for uri, edits in each["edit"]["changes"].items()}
+            edits = changes.pop(document["uri"], ())
+            if changes:
+                raise ValueError("it has changed another file")
             if edits:
                 text = _edited(text, edits)
                 self._pipes.tell(

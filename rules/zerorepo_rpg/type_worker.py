@@ -14,6 +14,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -39,7 +40,7 @@ def main() -> None:
     # Else the first collection of a fork writes to, and so copies, every page of what was loaded.
     gc.freeze()
     try:
-        with suppress(OSError, shutil.Error):  # then this one finds everything out for itself
+        with suppress(OSError, ValueError, shutil.Error):  # then this one finds everything out for itself
             _begin_with_seed(api, Path(cache), folder, options)
         for number, line in enumerate(asked):
             # Never a path again: mypy takes a file of the same path, size and second for the one it knows.
@@ -71,15 +72,20 @@ def _begin_with_seed(api: Any, cache: Path, work: Path, options: Sequence[str]) 
     with (cache.parent / "seed.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not seed.exists():
-            made = cache.parent / "seed-in-the-making"
+            made = cache.parent / "making-of-seed"
             _remove(made)
             request = {"files": {"seed/__init__.py": _USUAL}, "package": "seed"}
             answer = json.loads(_answer(api, work / "seed", request, [*options, f"--cache-dir={made}"]))
             _remove(work / "seed")
             if answer["code"] != 0:
                 return
+            for other in cache.parent.glob("seed-*"):
+                _remove(other)  # of other versions
             made.rename(seed)
-        shutil.copytree(seed, cache)
+        copy = cache.parent / f"{cache.name}-in-the-making"
+        _remove(copy)
+        shutil.copytree(seed, copy)
+        copy.rename(cache)
 
 
 def _answer(api: Any, folder: Path, request: Mapping[str, Any], options: Sequence[str]) -> bytes:
@@ -102,13 +108,21 @@ def _check(api: Any, folder: Path, request: Mapping[str, Any], options: Sequence
     """In the fork: check, answer, end. Never returns."""
     # Whoever asked has a limit of its own, but may have been killed meanwhile.
     signal.alarm(_LIMIT_S)
+    spare = None
     try:
         try:
-            _place(folder, request["files"])
+            try:
+                _place(folder, request["files"])
+            except OSError:  # memory is full, most likely
+                _remove(folder)
+                folder = spare = Path(tempfile.mkdtemp(prefix="zerorepo-types-"))
+                _place(folder, request["files"])
             os.chdir(folder)
             out, err, code = api.run([*options, "-p", request["package"]])
         except BaseException:  # noqa: BLE001  (the edge of a forked process: told to whoever asked)
             out, err, code = "", traceback.format_exc(), -1
+        if spare is not None:
+            _remove(spare)
         with os.fdopen(writer, "wb") as pipe:
             pipe.write(json.dumps({"code": code, "out": out, "err": err}).encode())
     finally:
@@ -116,8 +130,10 @@ def _check(api: Any, folder: Path, request: Mapping[str, Any], options: Sequence
 
 
 def _place(folder: Path, files: Mapping[str, str]) -> None:
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for path, text in files.items():
+        if Path(path).is_absolute() or ".." in Path(path).parts:
+            raise ValueError(f"`{path}` is no path inside a folder")
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, "utf-8")

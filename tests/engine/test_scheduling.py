@@ -281,6 +281,51 @@ def test_one_goes_on_at_a_time_and_what_many_wait_for_before_the_rest() -> None:
     assert asyncio.run(main()) == ["a", "deeper", "deep", "b", "c"]
 
 
+def test_who_waited_for_a_turn_does_not_go_on_when_all_is_stopping() -> None:
+    async def main() -> list[object]:
+        scheduler = given({}, {})
+
+        async def go_on(number: int) -> int:
+            await scheduler.turn(number)
+            scheduler.stopping = number == 2
+            return number
+
+        return list(await asyncio.gather(*map(go_on, range(5)), return_exceptions=True))
+
+    found = asyncio.run(main())
+    assert found[:3] == [0, 1, 2]
+    assert [type(each) for each in found[3:]] == [BuildStopped, BuildStopped]
+
+
+def test_a_pool_within_another_one_is_no_way_around_it() -> None:
+    async def main() -> int:
+        scheduler: Scheduler[str] = Scheduler(
+            lambda job: asyncio.sleep(0, "x"),
+            keep_going=False,
+            pools={"cpu": 2, "processor": 3},
+            within={"processor": "cpu"},
+        )
+        now = most = 0
+
+        async def hold(pool: str) -> None:
+            nonlocal now, most
+            async with scheduler.slot(pool):
+                now += 1
+                most = max(most, now)
+                await asyncio.sleep(0.001)
+                now -= 1
+
+        waiting = [asyncio.create_task(hold(pool)) for pool in ("processor", "cpu") * 6]
+        await asyncio.sleep(0.002)
+        waiting[4].cancel()
+        waiting[6].cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        async with asyncio.timeout(5), scheduler.slot("processor"), scheduler.slot("cpu"):
+            return most
+
+    assert asyncio.run(main()) == 2
+
+
 def test_a_chain_that_an_expansion_declares_does_not_wait_for_what_nobody_waits_for(
     toys: Callable[..., RuleRunner],
 ) -> None:

@@ -75,6 +75,40 @@ def test_it_lays_out_and_finds_what_ruff_does(anew: _Residents, monkeypatch: pyt
     assert len(texts) > 120
 
 
+def test_names_of_files_do_not_matter_but_that_of_a_package(anew: _Residents) -> None:
+    """Not even those that a URI cannot hold as they are: alone or among many, the bytes are the same."""
+    names = ["a.py", "ä.py", "my file.py", "a%41.py", "a#b.py", "a?b.py", 'a"b.py', "a\\b.py"]
+    for name in names:
+        assert format_files({f"pkg/{name}": UNTIDY}, ("tiny",)) == {f"pkg/{name}": TIDY}
+    python_source._formatted.clear()
+    many = {f"{number}/{name}": UNTIDY for number in range(3) for name in names}
+    assert set(format_files(many, ("tiny",)).values()) == {TIDY}
+    kept = {"pkg/__init__.py": '"""Names."""\n\nfrom tiny.x import y as y\nfrom tiny.x import z\n'}
+    alone = format_files(kept, ("tiny",))
+    python_source._formatted.clear()
+    assert alone == {path: format_files({**many, **kept}, ("tiny",))[path] for path in kept}
+
+
+def test_a_server_that_reads_nothing_is_given_up(anew: _Residents, monkeypatch: pytest.MonkeyPatch) -> None:
+    undefined_names("x = 1\n")
+    (server,) = servers(anew)
+    monkeypatch.setattr("zerorepo_rpg.ruff_server._LIMIT_S", 0.3)
+    os.kill(server._pipes._process.pid, signal.SIGSTOP)
+    long = "".join(f"x{number} = {number}\n" for number in range(40_000))
+    began = time.monotonic()
+    assert undefined_names(f"{long}y = z\n") == ["line 40001: Undefined name `z`"]
+    assert time.monotonic() - began < 10
+    assert not server.usable
+
+
+def test_a_package_that_the_trial_does_not_fit_takes_no_others_with_it(anew: _Residents) -> None:
+    """`elsewhere` is the name of a foreign package in what a server is tried with."""
+    assert "from elsewhere" in format_files({"a.py": "from  elsewhere import b\nprint( b )\n"}, ("elsewhere",))["a.py"]
+    assert servers(anew) == []
+    assert format_files({"a.py": UNTIDY}, ("tiny",))["a.py"] == TIDY
+    assert len(servers(anew)) == 1
+
+
 def test_it_is_shared_by_threads(anew: _Residents) -> None:
     texts = [f"{UNTIDY}x{number} = {{ {number}:y{number} }}\n" for number in range(60)]
     with ThreadPoolExecutor(8) as pool:
@@ -163,7 +197,8 @@ def test_one_that_passes_over_its_settings_is_not_used(
     monkeypatch.setattr(python_source, "RuffServer", Older)
     assert format_files({"a.py": UNTIDY}, ("tiny",))["a.py"] == TIDY
     assert undefined_names("import os, re\nx = y\n") == ["line 2: Undefined name `y`"]
-    assert servers(anew) == []
+    # How long a line may be is nothing to the one that looks for names.
+    assert [select for select, _ in anew._started] == ([_NAMES] if lost == "line-length" else [])
 
 
 def test_there_are_only_a_few_at_once(anew: _Residents) -> None:

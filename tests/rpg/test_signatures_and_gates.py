@@ -349,6 +349,9 @@ def test_good_tests_pass_the_gate() -> None:
                 "    with pytest.raises(Exception):\n        f(-1)\n",
                 "    with pytest.raises(BaseException) as found:\n        f(-1)\n",
                 "    pytest.raises(builtins.Exception, f, -1)\n",
+                "    with pytest.raises((ValueError, Exception)):\n        f(-1)\n",
+                "    with pytest.raises(expected_exception=Exception):\n        f(-1)\n",
+                "    with pytest.raises(Exception, match='.*'):\n        f(-1)\n",
             )
         ),
         ("from p.m.x import f\ndef test_a() -> None:\n    assert 'a'.upper() == 'A'\n", "never uses it"),

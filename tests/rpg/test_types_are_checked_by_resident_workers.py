@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -34,6 +35,14 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def checked(checker: TypeChecker, files: dict[str, str]) -> Awaitable[Said]:
     return checker.check(files, "tiny")
+
+
+async def raised(checker: TypeChecker, files: dict[str, str]) -> Said:
+    """As who asks for a check takes a worker that could not run it."""
+    said = await checked(checker, files)
+    if said.code not in (0, 1):
+        raise TransientFailure(said.err)
+    return said
 
 
 def placed(folder: Path, files: dict[str, str]) -> Path:
@@ -230,6 +239,63 @@ def test_a_seed_that_cannot_be_used_is_done_without(tmp_path: Path) -> None:
     for number in range(16):
         (caches / f"seed-{mypy.version.__version__}" / "3.11" / f"cache.{number}.db").write_bytes(b"damaged" * 1000)
     assert using(caches, lambda checker: checked(checker, GOOD)) == (0, "", "")
+
+
+def test_where_memory_cannot_be_written_files_are_placed_elsewhere(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zerorepo_rpg.rules.type_checker._MEMORY", str(tmp_path / "not" / "there"))
+    assert using(cache, lambda checker: checked(checker, GOOD)) == (0, "", "")
+
+
+def test_a_full_memory_loses_neither_the_check_nor_the_cache(tmp_path: Path) -> None:
+    caches = tmp_path / "mypy"
+
+    async def work(checker: TypeChecker) -> list[int]:
+        codes = [(await checked(checker, GOOD)).code]
+        folder = checker._idle[0].folder
+        kept = (caches / "0").stat().st_ino
+        while folder.exists():  # the worker may be at it, too
+            shutil.rmtree(folder, ignore_errors=True)
+        folder.write_text("nothing can be made in here\n")
+        codes += [(await checked(checker, files)).code for files in (BAD, GOOD)]
+        assert (caches / "0").stat().st_ino == kept
+        folder.unlink()
+        return codes
+
+    before = set(Path(tempfile.gettempdir()).glob("zerorepo-types-*"))
+    assert using(caches, work) == [0, 1, 0]
+    assert set(Path(tempfile.gettempdir()).glob("zerorepo-types-*")) <= before
+
+
+def test_a_start_that_is_cancelled_leaves_no_folder_and_no_claim(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zerorepo_rpg.rules.type_checker._MEMORY", str(tmp_path))
+
+    async def never(*_: object, **__: object) -> None:
+        await asyncio.sleep(60)
+
+    async def work(checker: TypeChecker) -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(asyncio, "create_subprocess_exec", never)
+            task = asyncio.ensure_future(checked(checker, GOOD))
+            await asyncio.sleep(0.05)
+            assert list(tmp_path.glob("zerorepo-types-*"))
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        assert not list(tmp_path.glob("zerorepo-types-*"))
+        assert (await checked(checker, GOOD)).code == 0
+        assert checker._idle[0].cache.name == "0"
+
+    using(cache, work)
+
+
+def test_paths_that_lead_out_are_not_written(cache: Path, tmp_path: Path) -> None:
+    for path in (f"{tmp_path}/out.py", "../../out.py"):
+        with pytest.raises(TransientFailure, match="no path inside"):
+            using(cache, lambda checker, path=path: raised(checker, {**GOOD, path: "x = 1\n"}))
+    assert not (tmp_path / "out.py").exists()
 
 
 def test_a_fork_has_nothing_left_to_import(tmp_path: Path) -> None:

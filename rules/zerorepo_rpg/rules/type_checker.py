@@ -101,8 +101,9 @@ class TypeChecker:
     async def _start(self) -> _Worker:
         self.started += 1
         cache, lock = _claimed(self._cache)
-        folder = Path(tempfile.mkdtemp(prefix="zerorepo-types-", dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None))
+        folder = None
         try:
+            folder = _folder()
             # As a file, and without the folder of that file among those to import from. The worker holds the claim on its
             # cache, so that it lasts as long as the worker does, whatever becomes of this process.
             process = await asyncio.create_subprocess_exec(
@@ -111,9 +112,20 @@ class TypeChecker:
                 cwd="/", env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "MYPYPATH": ""}, start_new_session=True,
                 pass_fds=(lock,),
             )  # fmt: skip
+        except BaseException:
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
         finally:
             os.close(lock)
         return _Worker(process, cache, folder)
+
+
+def _folder() -> Path:
+    """For what a worker checks; in memory, where that can be had."""
+    with contextlib.suppress(OSError):
+        return Path(tempfile.mkdtemp(prefix="zerorepo-types-", dir=_MEMORY))
+    return Path(tempfile.mkdtemp(prefix="zerorepo-types-"))
 
 
 def _claimed(caches: Path) -> tuple[Path, int]:
