@@ -21,7 +21,7 @@ from zerorepo.errors import InternalError, TargetFailed
 from zerorepo.executors.local import LocalExecutor
 from zerorepo.label import Label, parse_label
 from zerorepo.rule import Attrs
-from zerorepo.scheduler import Job
+from zerorepo.scheduler import Job, gather
 from zerorepo.sources import SourceTree
 from zerorepo.table import Target
 from zerorepo.target import Outputs, Provider, TargetDecl
@@ -389,14 +389,3 @@ def raised(found: Settled | None) -> Built:
         raise found
     assert found is not None
     return found
-
-
-async def gather(*awaitables: Awaitable[Any]) -> list[Any]:
-    """``asyncio.gather`` that lets every part end before the first error is raised, so that no request is left in the air."""
-    if len(awaitables) == 1:
-        return [await awaitables[0]]
-    results = await asyncio.gather(*awaitables, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return list(results)

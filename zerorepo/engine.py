@@ -10,7 +10,6 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +30,13 @@ from zerorepo.label import Label, Pattern, chosen, parse_label
 from zerorepo.matching import expand_for, match
 from zerorepo.outputs import OutputTree
 from zerorepo.read_only_store import ReadOnlyStore
-from zerorepo.rebuilder import Answerer, Decision, Present, decide
+from zerorepo.rebuilder import Answerer, Decision, Known, Present, decide
 from zerorepo.scheduler import BuildStopped, DependencyFailed, Job, Scheduler
 from zerorepo.sources import SourceTree
 from zerorepo.store import Store
 from zerorepo.table import Target, TargetTable
 from zerorepo.told import Told
-from zerorepo.trace import LastBuild, Trace, Traces, TraceStore
+from zerorepo.trace import Trace, TraceStore
 from zerorepo.upkeep import evict
 from zerorepo.workspace import STATE_NAME, Workspace
 
@@ -78,7 +77,7 @@ class Engine:
             pools={"processor": min(jobs, len(os.sched_getaffinity(0)) + _AHEAD), **workspace.build.pools, "cpu": jobs},
             within={"processor": "cpu"},
             at_hand=self._is_at_hand,
-            height=self._height,
+            height=self.table.height,
         )
         self.answers = Answers(workspace, self.sources, self.options.extra, self._demand, self._built, self._start_on)
         self.executor = LocalExecutor(
@@ -95,7 +94,7 @@ class Engine:
         self.decisions: dict[Label, Decision] = {}
         """Why each target would run; in a dry run only."""
         self._at_hand: AtHand[Built] = AtHand(self._check_at_hand, self._built)
-        self._begun: dict[Label, tuple[Unit, _Known]] = {}
+        self._begun: dict[Label, tuple[Unit, Known]] = {}
         self._order: Mapping[Label, int] = {}
         self._effects = Effects(
             workspace,
@@ -209,9 +208,6 @@ class Engine:
                 self.events.note("stale adoption", str(adoption.label), where=adoption.where)
         return result
 
-    def _height(self, key: object) -> int:
-        return self.table.height(key) if isinstance(key, Label) else 0
-
     def _known(self, label: Label) -> Target | None:
         try:
             return self.table.get(label)
@@ -292,7 +288,7 @@ class Engine:
         finally:
             self._begun.pop(label, None)
 
-    def _begin(self, target: Target, unit: Unit | None = None) -> tuple[Unit, _Known]:
+    def _begin(self, target: Target, unit: Unit | None = None) -> tuple[Unit, Known]:
         """What is known of a target before anything is asked; the same again when a check at hand had begun with it."""
         found = self._begun.get(target.label)
         if found is None:
@@ -303,10 +299,10 @@ class Engine:
             described = encode(target.described())
             identity = self.cas.function.of_bytes(described)
             last, traces = self.traces.last(target.label), self.traces.get(identity)
-            found = self._begun[target.label] = unit, _Known(described, identity, last, traces)
+            found = self._begun[target.label] = unit, Known(described, identity, last, traces)
         return found
 
-    async def _check(self, target: Target, unit: Unit, known: _Known, answer: Answerer) -> Built | None:
+    async def _check(self, target: Target, unit: Unit, known: Known, answer: Answerer) -> Built | None:
         """The target as an earlier build left it, its outputs brought about; None when its rule must run."""
         last, identity = known.last, known.identity
         refresh = chosen(target.label, self.options.refresh)
@@ -334,14 +330,12 @@ class Engine:
         if self.options.dry_run:
             self.decisions[label] = decision
 
-    async def _build(self, target: Target, job: Job[Built], unit: Unit, known: _Known) -> Built:
+    async def _build(self, target: Target, job: Job[Built], unit: Unit, known: Known) -> Built:
         built = await self._check(target, unit, known, lambda asked: self.answers.all(asked, job))
         if built is not None:
             return built
         decision = known.decision
         self._note(target.label, decision)
-        if self.scheduler.stopping:
-            raise BuildStopped
         reasons = decision.reasons()
         await self.scheduler.turn(target.label)
         transition(self.events, unit, State.RUNNING, reasons=reasons)
@@ -395,21 +389,10 @@ class Engine:
             raise BlobMissing(digest)
 
     def _remember(
-        self, target: Target, known: _Known, trace: Trace, actions: Sequence[tuple[str, str]], reasons: list[str]
+        self, target: Target, known: Known, trace: Trace, actions: Sequence[tuple[str, str]], reasons: list[str]
     ) -> None:
         if not self.options.dry_run:
             self.traces.put_last(target.label, str(known.identity), known.described, trace, actions, reasons)
-
-
-@dataclass(slots=True)
-class _Known:
-    """What is known of a target before it is decided on."""
-
-    described: bytes
-    identity: Digest
-    last: LastBuild | None
-    traces: Traces
-    decision: Decision = field(default_factory=lambda: Decision(None))
 
 
 __all__ = ["BuildOptions", "BuildResult", "Engine"]

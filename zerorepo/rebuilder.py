@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from zerorepo.digest import Digest
 from zerorepo.trace import LastBuild, Request, Trace, Traces
 
 Answerer = Callable[[Sequence[Request]], Awaitable[list[str]]]
@@ -141,3 +142,14 @@ def _patterns(name: str) -> str:
 def _short(answer: str) -> str:
     head, slash, size = answer.partition("/")
     return f"{head[:12]} ({size} bytes)" if slash and size.isdigit() and len(head) in (32, 64) else answer
+
+
+@dataclass(slots=True)
+class Known:
+    """What is known of a target before it is decided on."""
+
+    described: bytes
+    identity: Digest
+    last: LastBuild | None
+    traces: Traces
+    decision: Decision = field(default_factory=lambda: Decision(None))

@@ -188,8 +188,8 @@ class Scheduler(Generic[ValueT]):
 
         Of those who wait, whoever has the longest chain of others behind it is next. BuildStopped when the build is stopping.
         """
-        names = [name for name in (pool, self._within.get(pool)) if name in self._pools]
-        return _Slot(self, [self._pools[name] for name in names if name is not None], key)
+        around = self._within.get(pool, "")
+        return _Slot(self, [self._pools[name] for name in (pool, around) if name in self._pools], key)
 
     async def turn(self, key: object) -> None:
         """Wait until it is the turn of ``key`` to go on: what many wait for goes first when much is to go on at once.
@@ -282,6 +282,17 @@ class _Slot:
     def _release(self) -> None:
         while self._held:
             self._held.pop().release()
+
+
+async def gather(*awaitables: Awaitable[Any]) -> list[Any]:
+    """``asyncio.gather`` that lets every part end before the first error is raised, so that no request is left in the air."""
+    if len(awaitables) == 1:
+        return [await awaitables[0]]
+    results = await asyncio.gather(*awaitables, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return list(results)
 
 
 async def _end_of(job: Job[Any]) -> None:

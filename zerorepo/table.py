@@ -115,7 +115,7 @@ class TargetTable:
         self._packages: list[str] | None = None
         self._expanded: dict[str, dict[Label, Target]] = {}
         self._expanding: Sequence[Label] | None = None
-        self._heights: dict[Label, int] = {}
+        self._heights: Mapping[Any, int] = {}
         self._looked_at = self._declared_by_expansions = 0
         self.broken: dict[str, UsageError] = {}
         """Packages whose build file is wrong, for a table that is told to ``tolerate`` them: they declare nothing."""
@@ -196,7 +196,7 @@ class TargetTable:
         self._declared_by_expansions += len(added)
         return list(added.values())
 
-    def height(self, label: Label) -> int:
+    def height(self, label: object) -> int:
         """How long a chain of targets that expansions declared needs this one, as far as they declare it.
 
         Found anew when there is half as much again of them, so that many expansions cost no more than a few.

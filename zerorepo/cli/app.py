@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from zerorepo.cli.common import GLOBALS
+from zerorepo.cli.common import GLOBALS, command_of
 from zerorepo.cli.options import (
     AsJson,
     DryRun,
@@ -372,20 +372,9 @@ _BUILTIN = frozenset(
 
 def make_app(argv: list[str]) -> Any:
     """The command tree. Rule sets' commands are loaded only when a command line may mean one of them."""
-    if _command_of(argv) not in _BUILTIN:
+    if command_of(argv) not in _BUILTIN:
         _add_plugin_commands([word for word in argv if not word.startswith("-")])
     return typer.main.get_command(app)
-
-
-def _command_of(argv: list[str]) -> str | None:
-    """The first word that is neither a global option nor its value: in ``ontology build`` it is not ``build``."""
-    words = iter(argv)
-    for word in words:
-        if word in ("--set", "--directory", "-C"):
-            next(words, None)
-        elif not word.startswith("-"):
-            return word
-    return None
 
 
 def _add_plugin_commands(words: list[str]) -> None:
@@ -393,8 +382,7 @@ def _add_plugin_commands(words: list[str]) -> None:
     from zerorepo.plugins import load_object
 
     known = registry().commands
-    named = [word for word in words if word in known]
-    for name in named or known:
+    for name in [word for word in words if word in known] or known:
         command: Any = load_object(known[name])
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name)

@@ -110,3 +110,14 @@ def _write(text: str) -> None:
 def json_text(body: Any) -> str:
     """JSON as every command writes it."""
     return mask(json.dumps(body, ensure_ascii=False, indent=2, default=str))
+
+
+def command_of(argv: list[str]) -> str | None:
+    """The first word that is neither a global option nor its value: in ``ontology build`` it is not ``build``."""
+    words = iter(argv)
+    for word in words:
+        if word in ("--set", "--directory", "-C"):
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return None
